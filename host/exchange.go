@@ -1,0 +1,94 @@
+// The border of this package: what a drive must offer to have a request served.
+
+// Package host serves Go web applications for a server that holds the
+// connections: it registers http.Handlers by name, turns CGI-style variables
+// into *http.Request, gives handlers a ResponseWriter with net/http's rules and
+// runs the applications' lifecycle. It knows no C; package capi carries
+// exchanges over the C ABI.
+package host
+
+import "time"
+
+// Pair is a CGI variable, or a header field under its own name.
+type Pair struct {
+	Name, Value string
+}
+
+// Message is a request as a server hands it over. Its strings are the
+// application's to keep.
+type Message struct {
+	// App is the name of the application.
+	App string
+
+	// Environ holds CGI variables (RFC 3875), at least REQUEST_METHOD.
+	Environ []Pair
+
+	// Headers holds the header fields in order, with repetitions. If it is
+	// empty they are in Environ as HTTP_* variables.
+	Headers []Pair
+
+	// Body is the body, or its first bytes if More is set; the rest is read
+	// from the Exchange.
+	Body []byte
+	More bool
+}
+
+// Part is a piece of a response. If several fields are set they apply in the
+// order they stand in.
+type Part struct {
+	// Status is the HTTP status of a head, 0 if the part has no head. 1xx is
+	// informational, anything else final.
+	Status int
+
+	// Headers goes with Status: checked and in sending order.
+	Headers []Pair
+
+	// Body is copied before Send returns.
+	Body []byte
+
+	// Flush asks for everything sent so far to go out at once.
+	Flush bool
+
+	// Trailers is checked and in sending order.
+	Trailers []Pair
+
+	// End says whether the response ends with this part.
+	End End
+}
+
+// End says how a response ended.
+type End uint8
+
+const (
+	Open     End = iota // the response goes on
+	Complete            // whole
+	Aborted             // broken off; the client must be able to tell
+)
+
+// Exchange is one request and its response, as a drive carries them. Read may
+// run at the same time as the other methods; Send calls do not overlap. After
+// Serve has returned none is called.
+type Exchange interface {
+	// Message returns the request.
+	Message() *Message
+
+	// Read reads what follows Message().Body, io.EOF at its end. It blocks
+	// until there is at least one byte, the client has left or the read
+	// deadline has passed (os.ErrDeadlineExceeded).
+	Read(p []byte) (int, error)
+
+	// Send hands a part to the server. It blocks while the server has no room
+	// for the part's body, and fails if the client has left or the write
+	// deadline has passed. A part that has an End is the last one, and the
+	// drive may take it without blocking for room.
+	Send(p *Part) error
+
+	// OnCancel registers the one function to call when the client leaves or
+	// the server cancels the request; at once if that has happened.
+	OnCancel(f func(cause error))
+
+	// SetReadDeadline and SetWriteDeadline limit Read and Send, those that
+	// are blocked already included. The zero time is no limit.
+	SetReadDeadline(t time.Time) error
+	SetWriteDeadline(t time.Time) error
+}

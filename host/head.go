@@ -1,0 +1,181 @@
+// The head of a response: from the handler's header map to checked pairs.
+
+package host
+
+import (
+	"cmp"
+	"log/slog"
+	"net/http"
+	"net/textproto"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// head is what a handler's header map held when WriteHeader was called.
+type head struct {
+	pairs []Pair
+
+	length      int64 // declared, -1 if it is not, or not valid
+	coding      string
+	hasLength   bool // the map has the key, whatever its value
+	hasType     bool // so here
+	hasEncoding bool
+	trailers    bool
+	close       bool
+}
+
+// bodyAllowed reports whether a response of that status may have a body.
+func bodyAllowed(status int) bool {
+	return status >= 200 && status != http.StatusNoContent && status != http.StatusNotModified
+}
+
+// snapshot reads the header map for a response head of that status.
+func (w *response) snapshot(status int) {
+	h := &w.head
+	*h = head{pairs: w.space[:0], length: -1}
+	informational := status < 200
+	for name, values := range w.header {
+		switch name {
+		case "Content-Length":
+			h.hasLength = true
+			if len(values) > 0 && values[0] != "" && !informational {
+				h.length = w.declaredLength(values[0])
+			}
+			continue
+		case "Content-Type":
+			h.hasType = true
+			if status == http.StatusNotModified {
+				continue
+			}
+		case "Content-Encoding":
+			h.hasEncoding = len(values) > 0 && values[0] != ""
+		case "Transfer-Encoding":
+			if len(values) > 0 {
+				h.coding = values[0]
+			}
+		case "Connection":
+			h.close = hasToken(values, "close")
+		case "Trailer":
+			if informational {
+				continue
+			}
+			h.trailers = true
+			for _, list := range values {
+				elements(list, w.declareTrailer)
+			}
+		}
+		if strings.HasPrefix(name, http.TrailerPrefix) {
+			h.trailers = h.trailers || !informational
+			continue
+		}
+		if hopByHop(name) {
+			continue
+		}
+		h.pairs = w.appendField(h.pairs, name, values)
+	}
+	sortPairs(h.pairs)
+}
+
+// sortPairs orders by name; values of one name keep their order.
+func sortPairs(pairs []Pair) {
+	slices.SortStableFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })
+}
+
+func (w *response) declaredLength(value string) int64 {
+	n, err := strconv.ParseInt(value, 10, 64)
+	if err != nil || n < 0 {
+		w.s.log(slog.LevelError, "http: invalid Content-Length of "+strconv.Quote(value))
+		delete(w.header, "Content-Length")
+		return -1
+	}
+	return n
+}
+
+func (w *response) declareTrailer(name string) {
+	if name = http.CanonicalHeaderKey(name); validTrailer(name) {
+		w.trailers = append(w.trailers, name)
+	}
+}
+
+// appendField appends the values of a header that may be sent. What may not is
+// logged.
+func (w *response) appendField(pairs []Pair, name string, values []string) []Pair {
+	if len(values) == 0 {
+		return pairs
+	}
+	if !validToken(name) || len(name) == len("Content-Length") && strings.EqualFold(name, "Content-Length") {
+		w.s.log(slog.LevelError, "header "+strconv.Quote(name)+" not sent: its name is not valid")
+		return pairs
+	}
+	for _, v := range values {
+		v = textproto.TrimString(v)
+		if !validValue(v) {
+			w.s.log(slog.LevelError, "header "+strconv.Quote(name)+" not sent: its value holds a control character")
+			continue
+		}
+		pairs = append(pairs, Pair{name, v})
+	}
+	return pairs
+}
+
+// complete adds to the snapshot what the first bytes of the body and the end
+// of the handler allow to tell. body is the whole body if done.
+func (w *response) complete(body []byte, done bool) {
+	h := &w.head
+	allowed := bodyAllowed(w.status)
+	if h.length >= 0 && h.coding != "" && h.coding != "identity" {
+		w.s.log(slog.LevelError, "http: WriteHeader called with both Transfer-Encoding of "+
+			strconv.Quote(h.coding)+" and a Content-Length of "+strconv.FormatInt(h.length, 10))
+		h.length = -1
+	}
+	if done && !h.trailers && h.coding == "" && allowed && !h.hasLength && (!w.isHead || len(body) > 0) {
+		h.length = int64(len(body))
+	}
+	if h.length >= 0 && allowed {
+		h.pairs = append(h.pairs, Pair{"Content-Length", decimal(h.length)})
+	}
+	if allowed && !h.hasType && !h.hasEncoding && h.coding == "" && len(body) > 0 {
+		h.pairs = append(h.pairs, Pair{"Content-Type", http.DetectContentType(body)})
+	}
+	if h.close {
+		h.pairs = append(h.pairs, Pair{"Connection", "close"})
+	}
+}
+
+// finalTrailers returns the trailers the handler has left in the map.
+func (w *response) finalTrailers() []Pair {
+	var pairs []Pair
+	for _, name := range w.trailers {
+		pairs = w.appendField(pairs, name, w.header[name])
+	}
+	for name, values := range w.header {
+		if name[:min(1, len(name))] != "T" {
+			continue
+		}
+		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
+			if !validTrailer(http.CanonicalHeaderKey(name)) {
+				w.s.log(slog.LevelError, "trailer "+strconv.Quote(name)+" not sent: it may not be one")
+				continue
+			}
+			pairs = w.appendField(pairs, name, values)
+		}
+	}
+	sortPairs(pairs)
+	return pairs
+}
+
+// decimals spares the allocation for the lengths of small bodies.
+var decimals = func() (t [1024]string) {
+	for i := range t {
+		t[i] = strconv.Itoa(i)
+	}
+	return t
+}()
+
+func decimal(n int64) string {
+	if n < int64(len(decimals)) {
+		return decimals[n]
+	}
+	return strconv.FormatInt(n, 10)
+}

@@ -1,0 +1,199 @@
+// Header names and values: canonical forms, interning, validity.
+
+package host
+
+import (
+	"encoding/binary"
+	"net/textproto"
+	"slices"
+	"strings"
+	"unsafe"
+)
+
+// Bits of octets, what a byte may be part of.
+const (
+	octetToken = 1 << iota // RFC 9110 token
+	octetHost              // uri-host and port, as lenient as net/http
+	octetLower
+	octetUpper
+	octetPath // stands for itself in a path, and URL.EscapedPath writes it as it is
+)
+
+var octets = func() (t [256]uint8) {
+	for c := '0'; c <= '9'; c++ {
+		t[c] = octetToken | octetHost | octetPath
+	}
+	for c := 'a'; c <= 'z'; c++ {
+		t[c] = octetToken | octetHost | octetPath
+		t[c-'a'+'A'] = t[c] | octetUpper
+		t[c] |= octetLower
+	}
+	for set, bit := range map[string]uint8{
+		"!#$%&'*+-.^_`|~":     octetToken,
+		"!$%&()*+,-.:;=['_~]": octetHost,
+		"-_.~$&+,/:;=@":       octetPath,
+	} {
+		for _, c := range set {
+			t[c] |= bit
+		}
+	}
+	return t
+}()
+
+func all(s string, bit uint8) bool {
+	for i := range len(s) {
+		if octets[s[i]]&bit == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// fieldName returns the canonical form of a header name as it came over the
+// wire, and whether it is a valid name. The look-up is only for what is not
+// canonical as it stands.
+func fieldName(s string) (name string, ok bool) {
+	start, same := true, s != ""
+	for i := range len(s) {
+		bits := octets[s[i]]
+		if bits&octetToken == 0 {
+			return s, false
+		}
+		if start {
+			same = same && bits&octetLower == 0
+		} else {
+			same = same && bits&octetUpper == 0
+		}
+		start = s[i] == '-'
+	}
+	if same {
+		return s, true
+	}
+	return canonical(s), s != ""
+}
+
+func validToken(s string) bool { return s != "" && all(s, octetToken) }
+
+func validHost(s string) bool { return all(s, octetHost) }
+
+// validValue reports whether s may be a field value: no control characters
+// but the tab.
+func validValue(s string) bool {
+	// Eight bytes at a time while there is neither a byte below 0x20 nor DEL.
+	const ones, highs = 0x0101010101010101, 0x8080808080808080
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	for len(b) >= 8 {
+		x := binary.LittleEndian.Uint64(b)
+		del := x ^ ones*0x7f
+		if ((x-ones*0x20)&^x|(del-ones)&^del)&highs != 0 {
+			break
+		}
+		b = b[8:]
+	}
+	for _, c := range b {
+		if c < ' ' && c != '\t' || c == 0x7f {
+			return false
+		}
+	}
+	return true
+}
+
+// commonNames are header names that are worth a table entry.
+var commonNames = []string{
+	"Accept", "Accept-Charset", "Accept-Encoding", "Accept-Language", "Accept-Ranges",
+	"Access-Control-Request-Headers", "Access-Control-Request-Method", "Age", "Alt-Used",
+	"Authorization", "Cache-Control", "Cdn-Loop", "Connection", "Content-Disposition",
+	"Content-Encoding", "Content-Language", "Content-Length", "Content-Range", "Content-Type",
+	"Cookie", "Date", "Dnt", "Etag", "Expect", "Forwarded", "From", "Host", "If-Match",
+	"If-Modified-Since", "If-None-Match", "If-Range", "If-Unmodified-Since", "Keep-Alive",
+	"Last-Event-Id", "Last-Modified", "Max-Forwards", "Origin", "Pragma", "Priority", "Proxy",
+	"Proxy-Authorization", "Proxy-Connection", "Purpose", "Range", "Referer",
+	"Sec-Ch-Ua", "Sec-Ch-Ua-Mobile", "Sec-Ch-Ua-Platform", "Sec-Fetch-Dest", "Sec-Fetch-Mode",
+	"Sec-Fetch-Site", "Sec-Fetch-User", "Sec-Gpc", "Sec-Websocket-Extensions",
+	"Sec-Websocket-Key", "Sec-Websocket-Protocol", "Sec-Websocket-Version", "Te", "Traceparent",
+	"Tracestate", "Trailer", "Transfer-Encoding", "Upgrade", "Upgrade-Insecure-Requests",
+	"User-Agent", "Via", "X-Csrf-Token", "X-Forwarded-For", "X-Forwarded-Host",
+	"X-Forwarded-Port", "X-Forwarded-Proto", "X-Http-Method-Override", "X-Real-Ip",
+	"X-Request-Id", "X-Requested-With",
+}
+
+// interned leads from the usual spellings of common names, as they are and in
+// lower case, to the canonical form; internedVariables from the CGI variable's
+// name without its HTTP_.
+var interned, internedVariables = func() (names, variables map[string]string) {
+	names = make(map[string]string, 2*len(commonNames))
+	variables = make(map[string]string, len(commonNames))
+	for _, name := range commonNames {
+		names[name] = name
+		names[strings.ToLower(name)] = name
+		variables[strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = name
+	}
+	return names, variables
+}()
+
+// canonical returns the canonical form of a header name as it came over the
+// wire, as net/http has it.
+func canonical(name string) string {
+	if c, ok := interned[name]; ok {
+		return c
+	}
+	return textproto.CanonicalMIMEHeaderKey(name)
+}
+
+// canonicalVariable returns the canonical header name for a CGI variable's
+// name without its HTTP_.
+func canonicalVariable(name string) string {
+	if c, ok := internedVariables[name]; ok {
+		return c
+	}
+	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+}
+
+// hopByHop reports whether a header concerns one connection only, or the
+// message's framing on it, and so is the server's business (RFC 9110, 7.6.1).
+func hopByHop(name string) bool {
+	switch len(name) {
+	case len("Upgrade"):
+		return strings.EqualFold(name, "Upgrade")
+	case len("Connection"): // and of Keep-Alive
+		return strings.EqualFold(name, "Connection") || strings.EqualFold(name, "Keep-Alive")
+	case len("Proxy-Connection"):
+		return strings.EqualFold(name, "Proxy-Connection")
+	case len("Transfer-Encoding"):
+		return strings.EqualFold(name, "Transfer-Encoding")
+	}
+	return false
+}
+
+// notInTrailers are names that may not be trailers (RFC 9110, 6.5.1), those
+// net/http refuses.
+var notInTrailers = []string{
+	"Authorization", "Cache-Control", "Connection", "Content-Encoding", "Content-Length",
+	"Content-Range", "Content-Type", "Expect", "Host", "Keep-Alive", "Max-Forwards", "Pragma",
+	"Proxy-Authenticate", "Proxy-Authorization", "Proxy-Connection", "Range", "Realm", "Te",
+	"Trailer", "Transfer-Encoding", "Upgrade", "Www-Authenticate",
+}
+
+// validTrailer reports whether a canonical name may be a trailer's.
+func validTrailer(name string) bool {
+	return !strings.HasPrefix(name, "If-") && !slices.Contains(notInTrailers, name)
+}
+
+// elements calls f for each non-empty element of a comma-separated list.
+func elements(list string, f func(element string)) {
+	for e := range strings.SplitSeq(list, ",") {
+		if e = textproto.TrimString(e); e != "" {
+			f(e)
+		}
+	}
+}
+
+// hasToken reports whether one of the comma-separated lists has the element
+// token, whatever its case.
+func hasToken(lists []string, token string) bool {
+	found := false
+	for _, list := range lists {
+		elements(list, func(e string) { found = found || strings.EqualFold(e, token) })
+	}
+	return found
+}

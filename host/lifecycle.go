@@ -1,0 +1,292 @@
+// The life of the process: start, stop, and which requests are running.
+
+package host
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"reflect"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+)
+
+// Errors of Start and Stop.
+var (
+	ErrStarted    = errors.New("host: started before")
+	ErrNotStarted = errors.New("host: not started")
+	ErrStopped    = errors.New("host: stopped before")
+	ErrTimeout    = errors.New("host: not everything ended in time")
+)
+
+// errStopping is the cause of a request's cancellation by Stop.
+var errStopping = errors.New("host: stopping")
+
+type hook struct {
+	name string
+	run  func(context.Context) error
+}
+
+// life is the state of the process. mu guards all fields but base, which is
+// set once before the first hook runs.
+var life struct {
+	mu       sync.Mutex
+	started  bool // Start was called
+	ready    bool // and has succeeded
+	stopped  bool // Stop was called
+	onStart  []hook
+	onStop   []hook
+	endStart context.CancelFunc
+}
+
+// OnStart registers f to run before the first request is served, after the
+// functions registered earlier. An error keeps the process from starting. The
+// context is cancelled when the process stops, before the OnStop functions run,
+// so that it may be kept for background work.
+//
+// Call OnStart from an init function: what is registered after the start does
+// not run. It panics if f is nil.
+func OnStart(f func(context.Context) error) { register(&life.onStart, "OnStart", f) }
+
+// OnStop registers f to run when the process stops, after the requests have
+// ended or been cancelled and before the functions registered earlier. The
+// context ends when the time for stopping is over. It panics if f is nil.
+func OnStop(f func(context.Context) error) { register(&life.onStop, "OnStop", f) }
+
+func register(hooks *[]hook, kind string, f func(context.Context) error) {
+	if f == nil {
+		panic("host: " + kind + ": the function is nil")
+	}
+	name := kind + " function " + runtime.FuncForPC(reflect.ValueOf(f).Pointer()).Name()
+	life.mu.Lock()
+	defer life.mu.Unlock()
+	*hooks = append(*hooks, hook{name, f})
+}
+
+// Start applies the settings, installs the log bridges and runs the OnStart
+// functions in order. The first that fails or panics ends it; the error names
+// it, and has been logged. Start succeeds at most once in a process; after that
+// it returns ErrStarted.
+func Start(settings Settings) error {
+	life.mu.Lock()
+	defer life.mu.Unlock()
+	if life.stopped {
+		return ErrStopped
+	}
+	if life.started {
+		return ErrStarted
+	}
+	life.started = true
+	if err := settings.apply(); err != nil {
+		return err
+	}
+	bridgeLogs()
+	ctx, cancel := context.WithCancel(context.Background())
+	life.endStart = cancel
+	hooks := life.onStart
+	life.mu.Unlock() // a hook may register others
+	var err error
+	for _, h := range hooks {
+		if err = h.call(ctx); err != nil {
+			err = fmt.Errorf("host: %s: %w", h.name, err)
+			logLine(slog.LevelError, []byte(err.Error()))
+			break
+		}
+	}
+	life.mu.Lock()
+	if err != nil {
+		cancel()
+		return err
+	}
+	life.ready = true
+	return nil
+}
+
+// call runs the hook on a goroutine of its own, so that runtime.Goexit and a
+// function that outlives ctx do no harm.
+func (h hook) call(ctx context.Context) error {
+	result := make(chan error, 1)
+	go func() {
+		returned := false
+		defer func() {
+			if returned {
+				return
+			}
+			reason := recover()
+			if reason == nil {
+				result <- errors.New("runtime.Goexit called")
+				return
+			}
+			stack := make([]byte, 64<<10)
+			stack = stack[:runtime.Stack(stack, false)]
+			logLine(slog.LevelError, append(fmt.Appendf(nil, "panic in %s: %v\n", h.name, reason), stack...))
+			result <- fmt.Errorf("panic: %v", reason)
+		}()
+		err := h.run(ctx)
+		returned = true
+		result <- err
+	}()
+	select {
+	case err := <-result:
+		return err
+	case <-ctx.Done():
+	}
+	// A function that heeds its context gets the moment it needs to return.
+	grace := time.NewTimer(hookGrace)
+	defer grace.Stop()
+	select {
+	case err := <-result:
+		return err
+	case <-grace.C:
+		return ErrTimeout
+	}
+}
+
+const hookGrace = 50 * time.Millisecond
+
+// Stop ends serving. Requests that run may go on for drain; then the contexts
+// of those left are cancelled with a cause. Then the OnStop functions run,
+// latest first, with a context that ends stop after the drain. A quarter of
+// stop, at most a second, is waited for the cancelled requests before that,
+// and what is left of it after.
+//
+// Stop returns ErrTimeout if a request or a function did not end, each having
+// been logged with its name, ErrNotStarted if Start has not succeeded and
+// ErrStopped if it was called before. An OnStop function's error is logged.
+func Stop(drain, stop time.Duration) error {
+	life.mu.Lock()
+	ready, stopped := life.ready, life.stopped
+	if ready {
+		life.stopped = true
+	}
+	hooks := life.onStop
+	life.mu.Unlock()
+	switch {
+	case !ready:
+		return ErrNotStarted
+	case stopped:
+		return ErrStopped
+	}
+
+	closed.Store(true)
+	waitIdle(drain)
+	deadline := time.Now().Add(stop)
+	ctx, cancel := context.WithDeadline(context.Background(), deadline)
+	defer cancel()
+	each(func(s *serving) { s.cancel(errStopping) })
+	life.endStart()
+	waitIdle(min(stop/4, time.Second))
+
+	var late error
+	for i := len(hooks) - 1; i >= 0; i-- {
+		err := hooks[i].call(ctx)
+		if errors.Is(err, ErrTimeout) {
+			late = ErrTimeout
+		}
+		if err != nil {
+			logLine(slog.LevelError, fmt.Appendf(nil, "host: %s: %v", hooks[i].name, err))
+		}
+	}
+	if !waitIdle(time.Until(deadline)) {
+		late = ErrTimeout
+		each(func(s *serving) { s.log(slog.LevelError, "host: request still running at the end of Stop") })
+	}
+	return late
+}
+
+// The running requests, in lists that are spread over shards so that
+// processors do not wait for each other.
+type shard struct {
+	mu    sync.Mutex
+	first *serving
+	_     [48]byte // a cache line for each
+}
+
+var (
+	shards    [16]shard
+	running   atomic.Int64
+	turn      atomic.Uint64
+	completed atomic.Uint64
+
+	closed atomic.Bool              // no request is let in any more
+	idle   = make(chan struct{}, 1) // told that running fell to 0 after that
+)
+
+// Running returns how many requests are running: their handlers have not
+// returned, or their responses have not ended.
+func Running() int { return int(running.Load()) }
+
+// Completed returns how many requests have been run to their end since the
+// start of the process. Those refused without a handler do not count.
+func Completed() uint64 { return completed.Load() }
+
+// enter lets a request in, unless the process stops.
+func enter(s *serving) (*shard, bool) {
+	running.Add(1)
+	if closed.Load() {
+		depart()
+		return nil, false
+	}
+	sh := &shards[turn.Add(1)%uint64(len(shards))]
+	sh.mu.Lock()
+	if sh.first != nil {
+		sh.first.prev = s
+	}
+	s.next, sh.first = sh.first, s
+	sh.mu.Unlock()
+	return sh, true
+}
+
+func leave(s *serving, sh *shard) {
+	sh.mu.Lock()
+	if s.prev != nil {
+		s.prev.next = s.next
+	} else {
+		sh.first = s.next
+	}
+	if s.next != nil {
+		s.next.prev = s.prev
+	}
+	s.prev, s.next = nil, nil
+	sh.mu.Unlock()
+	completed.Add(1)
+	depart()
+}
+
+func depart() {
+	if running.Add(-1) == 0 && closed.Load() {
+		select {
+		case idle <- struct{}{}:
+		default:
+		}
+	}
+}
+
+// waitIdle waits until no request runs, for at most d.
+func waitIdle(d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	for running.Load() > 0 {
+		select {
+		case <-idle:
+		case <-timer.C:
+			return running.Load() == 0
+		}
+	}
+	return true
+}
+
+// each calls f for each running request. None of them ends meanwhile.
+func each(f func(*serving)) {
+	for i := range shards {
+		sh := &shards[i]
+		sh.mu.Lock()
+		for s := sh.first; s != nil; s = s.next {
+			f(s)
+		}
+		sh.mu.Unlock()
+	}
+}

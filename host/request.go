@@ -1,0 +1,430 @@
+// From a Message to an *http.Request.
+
+package host
+
+import (
+	"context"
+	"net/http"
+	"net/textproto"
+	"strconv"
+	"strings"
+)
+
+// refusal says why a request never reaches its handler.
+type refusal struct {
+	status int
+	reason string
+}
+
+func (r *refusal) Error() string {
+	return strconv.Itoa(r.status) + " " + http.StatusText(r.status) + ": " + r.reason
+}
+
+func badRequest(reason string) *refusal { return &refusal{http.StatusBadRequest, reason} }
+
+// facts are the CGI variables that make a request.
+type facts struct {
+	method, uri, protocol, script, path, query string
+	serverName, serverAddr, serverPort         string
+	remoteAddr, remotePort                     string
+	contentLength, contentType                 string
+	tlsProtocol, tlsCipher, tlsName, tlsCert   string
+
+	https bool
+	// fields counts the HTTP_* variables.
+	fields int
+}
+
+func (f *facts) read(environ []Pair) {
+	for i := range environ {
+		v := environ[i].Value
+		switch name := environ[i].Name; name {
+		case "REQUEST_METHOD":
+			f.method = v
+		case "REQUEST_URI":
+			f.uri = v
+		case "SERVER_PROTOCOL":
+			f.protocol = v
+		case "SCRIPT_NAME":
+			f.script = v
+		case "PATH_INFO":
+			f.path = v
+		case "QUERY_STRING":
+			f.query = v
+		case "SERVER_NAME":
+			f.serverName = v
+		case "SERVER_ADDR":
+			f.serverAddr = v
+		case "SERVER_PORT":
+			f.serverPort = v
+		case "REMOTE_ADDR":
+			f.remoteAddr = v
+		case "REMOTE_PORT":
+			f.remotePort = v
+		case "CONTENT_LENGTH":
+			f.contentLength = v
+		case "CONTENT_TYPE":
+			f.contentType = v
+		case "REQUEST_SCHEME":
+			f.https = f.https || strings.EqualFold(v, "https")
+		case "HTTPS":
+			f.https = f.https || strings.EqualFold(v, "on") || v == "1"
+		case "SSL_PROTOCOL":
+			f.tlsProtocol = v
+		case "SSL_CIPHER":
+			f.tlsCipher = v
+		case "SSL_SERVER_NAME":
+			f.tlsName = v
+		case "SSL_CLIENT_CERT":
+			f.tlsCert = v
+		default:
+			if len(name) > 5 && name[:5] == "HTTP_" {
+				f.fields++
+			}
+		}
+	}
+}
+
+// Bits of headerSet.seen.
+const (
+	sawTransferEncoding = 1 << iota
+	sawContentLength
+	sawTrailer
+	sawConnection
+	sawExpect
+	sawPragma
+	sawCookies // more than one
+)
+
+// headerSet gathers header fields into an http.Header whose values share one
+// backing array.
+type headerSet struct {
+	header http.Header
+	values []string
+	host   string
+	hosts  int
+	seen   uint
+	marks  uint64 // a bit for each name there is; several names may share one
+}
+
+// add takes a field under its canonical name.
+func (h *headerSet) add(name, value string) *refusal {
+	value = textproto.TrimString(value)
+	if !validValue(value) {
+		return badRequest("invalid header value")
+	}
+	switch name {
+	case "Host":
+		h.host = value
+		h.hosts++
+		return nil
+	case "Proxy":
+		return nil // would be HTTP_PROXY to a CGI program the application runs
+	case "Transfer-Encoding":
+		h.seen |= sawTransferEncoding
+	case "Content-Length":
+		h.seen |= sawContentLength
+	case "Trailer":
+		h.seen |= sawTrailer
+	case "Connection":
+		h.seen |= sawConnection
+	case "Expect":
+		h.seen |= sawExpect
+	case "Pragma":
+		h.seen |= sawPragma
+	}
+	mark := uint64(1) << ((uint(len(name)) + 5*uint(name[0]) + 7*uint(name[len(name)-1])) % 64)
+	if h.marks&mark != 0 {
+		if earlier, ok := h.header[name]; ok {
+			if name == "Cookie" {
+				h.seen |= sawCookies
+			}
+			h.header[name] = append(earlier, value)
+			return nil
+		}
+	}
+	h.marks |= mark
+	n := len(h.values)
+	h.values = append(h.values, value)
+	h.header[name] = h.values[n : n+1 : n+1]
+	return nil
+}
+
+// addFields takes fields under the names they came with.
+func (h *headerSet) addFields(fields []Pair) *refusal {
+	h.header = make(http.Header, len(fields))
+	h.values = make([]string, 0, len(fields))
+	for i := range fields {
+		name, ok := fieldName(fields[i].Name)
+		if !ok {
+			return badRequest("invalid header name")
+		}
+		if bad := h.add(name, fields[i].Value); bad != nil {
+			return bad
+		}
+	}
+	return nil
+}
+
+// addVariables takes the fields from CGI variables.
+func (h *headerSet) addVariables(environ []Pair, f *facts) *refusal {
+	h.header = make(http.Header, f.fields+2)
+	h.values = make([]string, 0, f.fields+2)
+	for i := range environ {
+		name := environ[i].Name
+		if len(name) <= 5 || name[:5] != "HTTP_" {
+			continue
+		}
+		name = canonicalVariable(name[5:])
+		if name == "Content-Length" || name == "Content-Type" {
+			continue // CONTENT_LENGTH and CONTENT_TYPE are the ones to trust
+		}
+		if !validToken(name) {
+			return badRequest("invalid header name")
+		}
+		if bad := h.add(name, environ[i].Value); bad != nil {
+			return bad
+		}
+	}
+	if f.contentType != "" {
+		if bad := h.add("Content-Type", f.contentType); bad != nil {
+			return bad
+		}
+	}
+	if f.contentLength != "" {
+		return h.add("Content-Length", f.contentLength)
+	}
+	return nil
+}
+
+// newRequest makes the request of s.msg, whose context is ctx.
+func (s *serving) newRequest(ctx context.Context) (*http.Request, *refusal) {
+	m := s.msg
+	var f facts
+	f.read(m.Environ)
+	s.serverAddr, s.serverPort = f.serverAddr, f.serverPort
+	s.method, s.target, s.proto = f.method, f.uri, f.protocol
+	s.client = remoteAddr(f.remoteAddr, f.remotePort)
+	if s.proto == "" {
+		s.proto = "HTTP/1.1"
+	} else if s.proto == "INCLUDED" { // a server-side include, without a request of its own
+		s.proto = "HTTP/1.0"
+	}
+	if s.target == "" {
+		s.target = rebuildTarget(f.script+f.path, f.query)
+	}
+
+	major, minor, ok := 1, 1, true
+	if s.proto != "HTTP/1.1" {
+		major, minor, ok = http.ParseHTTPVersion(s.proto)
+	}
+	switch {
+	case !ok && !laterProto(&s.proto, &major, &minor):
+		return nil, badRequest("malformed HTTP version")
+	case major < 1 || major > 3:
+		return nil, &refusal{http.StatusHTTPVersionNotSupported, "unsupported protocol version"}
+	case !validToken(s.method):
+		return nil, badRequest("malformed method")
+	case parseTarget(&s.url, s.method, s.target) != nil:
+		return nil, badRequest("malformed request target")
+	}
+	if f.script != "" {
+		mount(&s.url, s.target, f.script, f.path, f.query)
+	}
+
+	var h headerSet
+	var bad *refusal
+	if len(m.Headers) > 0 {
+		bad = h.addFields(m.Headers)
+	} else {
+		bad = h.addVariables(m.Environ, &f)
+	}
+	if bad != nil {
+		return nil, bad
+	}
+	if h.hosts == 0 && len(m.Headers) == 0 {
+		h.host = fallbackHost(&f)
+	}
+	switch {
+	case h.hosts > 1:
+		return nil, badRequest("too many Host headers")
+	case h.hosts == 0 && h.host == "" && major == 1 && minor > 0 && s.method != http.MethodConnect:
+		return nil, badRequest("missing required Host header")
+	case !validHost(h.host):
+		return nil, badRequest("malformed Host header")
+	}
+	s.host = h.host
+	if s.url.Host != "" {
+		s.host = s.url.Host
+	}
+
+	// A copy of the empty request is the one way to a request with a context
+	// that allocates it once.
+	r := new(http.Request).WithContext(ctx)
+	r.Method, r.RequestURI, r.URL = s.method, s.target, &s.url
+	r.Proto, r.ProtoMajor, r.ProtoMinor = s.proto, major, minor
+	r.Host, r.RemoteAddr, r.Header = s.host, s.client, h.header
+	if major == 1 {
+		r.Close = minor == 0
+	}
+	if h.seen != 0 {
+		if bad := h.settle(r); bad != nil {
+			return nil, bad
+		}
+	}
+	if f.https {
+		r.TLS = tlsState(&f, r)
+	}
+	return r, s.setBody(r, &f, h.seen)
+}
+
+// settle does what particular fields ask for, in net/http's ways.
+func (h *headerSet) settle(r *http.Request) *refusal {
+	if h.seen&sawConnection != 0 && r.ProtoMajor == 1 {
+		lists := h.header["Connection"]
+		r.Close = hasToken(lists, "close") || r.ProtoMinor == 0 && !hasToken(lists, "keep-alive")
+	}
+	if h.seen&sawPragma != 0 && r.ProtoMajor == 1 && h.header["Pragma"][0] == "no-cache" {
+		if _, ok := h.header["Cache-Control"]; !ok {
+			h.header["Cache-Control"] = []string{"no-cache"}
+		}
+	}
+	if h.seen&sawCookies != 0 && r.ProtoMajor >= 2 {
+		h.header["Cookie"] = []string{strings.Join(h.header["Cookie"], "; ")}
+	}
+	if h.seen&sawTransferEncoding != 0 {
+		codings := h.header["Transfer-Encoding"]
+		delete(h.header, "Transfer-Encoding")
+		if r.ProtoAtLeast(1, 1) {
+			if len(codings) != 1 || !strings.EqualFold(codings[0], "chunked") {
+				return &refusal{http.StatusNotImplemented, "unsupported transfer encoding"}
+			}
+			r.TransferEncoding = []string{"chunked"}
+		}
+	}
+	if h.seen&sawContentLength != 0 {
+		lengths := h.header["Content-Length"]
+		for _, l := range lengths[1:] {
+			if l != lengths[0] {
+				return badRequest("contradictory Content-Length")
+			}
+		}
+		if _, ok := parseLength(lengths[0]); !ok {
+			return badRequest("malformed Content-Length")
+		}
+		h.header["Content-Length"] = lengths[:1:1]
+		if r.TransferEncoding != nil {
+			delete(h.header, "Content-Length")
+		}
+	}
+	if h.seen&sawTrailer != 0 && r.TransferEncoding != nil {
+		if bad := announceTrailers(r); bad != nil {
+			return bad
+		}
+	}
+	if h.seen&sawExpect != 0 {
+		if v := h.header["Expect"][0]; r.ProtoMajor == 1 && v != "" && !hasToken([]string{v}, "100-continue") {
+			return &refusal{http.StatusExpectationFailed, "unknown expectation"}
+		}
+		if r.ProtoMajor >= 2 {
+			delete(h.header, "Expect")
+		}
+	}
+	return nil
+}
+
+func announceTrailers(r *http.Request) (bad *refusal) {
+	trailers := http.Header{}
+	for _, list := range r.Header["Trailer"] {
+		elements(list, func(name string) {
+			name = canonical(name)
+			if name == "Transfer-Encoding" || name == "Trailer" || name == "Content-Length" {
+				bad = badRequest("bad trailer name")
+			}
+			trailers[name] = nil
+		})
+	}
+	delete(r.Header, "Trailer")
+	if len(trailers) > 0 {
+		r.Trailer = trailers
+	}
+	return bad
+}
+
+// setBody gives r its body and its length.
+func (s *serving) setBody(r *http.Request, f *facts, seen uint) *refusal {
+	m := s.msg
+	length, declared := int64(-1), false
+	if f.contentLength != "" {
+		if length, declared = parseLength(f.contentLength); !declared {
+			return badRequest("malformed Content-Length")
+		}
+	}
+	if lengths := r.Header["Content-Length"]; seen&sawContentLength != 0 && len(lengths) > 0 {
+		n, _ := parseLength(lengths[0])
+		if declared && n != length {
+			return badRequest("contradictory Content-Length")
+		}
+		length, declared = n, true
+	}
+	switch {
+	case r.TransferEncoding != nil:
+		length, declared = -1, false
+	case !declared && !m.More:
+		length = int64(len(m.Body))
+	}
+	r.ContentLength = length
+	if length == 0 {
+		r.Body = http.NoBody
+		return nil
+	}
+	s.body.first, s.body.more, s.body.remain = m.Body, m.More, length
+	r.Body = &s.body
+	return nil
+}
+
+func parseLength(s string) (int64, bool) {
+	n, err := strconv.ParseUint(textproto.TrimString(s), 10, 63)
+	return int64(n), err == nil
+}
+
+// laterProto takes the names of later versions without a minor number, which
+// http.ParseHTTPVersion does not.
+func laterProto(proto *string, major, minor *int) bool {
+	switch *proto {
+	case "HTTP/2":
+		*proto, *major, *minor = "HTTP/2.0", 2, 0
+	case "HTTP/3":
+		*proto, *major, *minor = "HTTP/3.0", 3, 0
+	default:
+		return false
+	}
+	return true
+}
+
+// remoteAddr is http.Request.RemoteAddr for CGI's two variables.
+func remoteAddr(addr, port string) string {
+	switch {
+	case addr == "":
+		return ""
+	case strings.HasPrefix(addr, "unix:"):
+		return "@" // as net has it for a socket without a name
+	case port == "":
+		port = "0"
+	}
+	if strings.Contains(addr, ":") && addr[0] != '[' {
+		return "[" + addr + "]:" + port
+	}
+	return addr + ":" + port
+}
+
+// fallbackHost is the host of a caller that only knows its own name.
+func fallbackHost(f *facts) string {
+	if f.serverName == "" || !validHost(f.serverName) || !validHost(f.serverPort) {
+		return ""
+	}
+	if f.serverPort == "" || !f.https && f.serverPort == "80" || f.https && f.serverPort == "443" {
+		return f.serverName
+	}
+	return f.serverName + ":" + f.serverPort
+}

@@ -1,0 +1,388 @@
+// The ResponseWriter.
+
+package host
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"path"
+	"runtime"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+	"unsafe"
+)
+
+// ErrHandlerReturned is what the methods of a ResponseWriter return after the
+// handler it was given to has returned.
+var ErrHandlerReturned = errors.New("host: the handler has returned")
+
+const (
+	beforeHead = 2048 // bytes collected before the head goes out, as net/http
+	afterHead  = 4096 // and later
+	sniffLen   = 512  // bytes http.DetectContentType looks at
+)
+
+var (
+	buffers     = sync.Pool{New: func() any { return new([afterHead]byte) }}
+	copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+)
+
+// response is the http.ResponseWriter of one request. It also implements
+// http.Flusher, io.ReaderFrom, io.StringWriter and what
+// http.ResponseController looks for, but no Hijacker, Pusher or CloseNotifier.
+//
+// mu guards all fields but header, which is the handler's, and is held while
+// the Exchange sends. over says that the handler has returned and the last part
+// is sent: the Exchange is out of bounds then.
+type response struct {
+	s      *serving
+	header http.Header
+	isHead bool // the request's method is HEAD
+
+	mu          sync.Mutex
+	over        bool
+	wroteHeader bool
+	sentHead    bool
+	unflushed   bool // something has been sent since the last flush
+	status      int
+	length      int64 // declared, -1 if not
+	written     int64 // bytes the handler tried to write, as net/http counts
+	accepted    int64 // those that were taken
+	err         error // of the Exchange; nothing but the end is sent after it
+	head        head
+	trailers    []string // announced in the Trailer header
+	buffer      *[afterHead]byte
+	buffered    int
+	part        Part
+	space       [6]Pair
+}
+
+// Header implements http.ResponseWriter.
+func (w *response) Header() http.Header { return w.header }
+
+// WriteHeader implements http.ResponseWriter.
+func (w *response) WriteHeader(status int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.writeHeader(status)
+}
+
+func (w *response) writeHeader(status int) {
+	if w.over {
+		return
+	}
+	if w.wroteHeader {
+		w.s.log(slog.LevelError, "http: superfluous response.WriteHeader call from "+caller())
+		return
+	}
+	if status < 100 || status > 999 {
+		panic(fmt.Sprintf("invalid WriteHeader code %v", status))
+	}
+	if status < 200 && status != http.StatusSwitchingProtocols {
+		w.snapshot(status)
+		w.transmit(Part{Status: status, Headers: w.head.pairs, Flush: true})
+		return
+	}
+	w.wroteHeader, w.status = true, status
+	if status == http.StatusSwitchingProtocols {
+		w.s.log(slog.LevelError, "http: a handler cannot switch protocols here: response broken off")
+		return
+	}
+	w.snapshot(status)
+	w.length = w.head.length
+}
+
+// caller is the file and line that called the method of response.
+func caller() string {
+	pcs := make([]uintptr, 16)
+	frames := runtime.CallersFrames(pcs[:runtime.Callers(2, pcs)])
+	for {
+		f, more := frames.Next()
+		if !strings.Contains(f.Function, "host.(*response).") || !more {
+			return f.Function + " (" + path.Base(f.File) + ":" + strconv.Itoa(f.Line) + ")"
+		}
+	}
+}
+
+// Write implements http.ResponseWriter.
+func (w *response) Write(p []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.write(p)
+}
+
+// WriteString implements io.StringWriter.
+func (w *response) WriteString(s string) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.write(unsafe.Slice(unsafe.StringData(s), len(s))) // nobody writes to it
+}
+
+func (w *response) write(p []byte) (int, error) {
+	if w.over {
+		return 0, ErrHandlerReturned
+	}
+	if !w.wroteHeader {
+		w.writeHeader(http.StatusOK)
+	}
+	if len(p) == 0 {
+		return 0, nil
+	}
+	if !bodyAllowed(w.status) {
+		return 0, http.ErrBodyNotAllowed
+	}
+	w.written += int64(len(p))
+	if w.length >= 0 && w.written > w.length {
+		return 0, http.ErrContentLength
+	}
+	n, err := w.take(p)
+	w.accepted += int64(n)
+	return n, err
+}
+
+// take collects or sends p.
+func (w *response) take(p []byte) (n int, err error) {
+	for w.err == nil {
+		room := w.limit() - w.buffered
+		switch {
+		case len(p) <= room:
+			if w.buffer == nil {
+				w.buffer = buffers.Get().(*[afterHead]byte)
+			}
+			w.buffered += copy(w.buffer[w.buffered:], p)
+			return n + len(p), nil
+		case w.buffered == 0:
+			w.emit(p, nil, false, Open)
+			if w.err == nil {
+				n += len(p)
+			}
+			return n, w.err
+		}
+		w.buffered += copy(w.buffer[w.buffered:w.limit()], p[:room])
+		w.empty(false)
+		if w.err == nil {
+			n += room
+			p = p[room:]
+		}
+	}
+	return n, w.err
+}
+
+func (w *response) limit() int {
+	if w.sentHead {
+		return afterHead
+	}
+	return beforeHead
+}
+
+// pending is what has been collected.
+func (w *response) pending() []byte {
+	if w.buffered == 0 {
+		return nil
+	}
+	return w.buffer[:w.buffered]
+}
+
+// empty sends what has been collected, and the head.
+func (w *response) empty(flush bool) {
+	w.emit(w.pending(), nil, flush, Open)
+	w.buffered = 0
+}
+
+// emit sends body, after the head if that has not been sent.
+func (w *response) emit(body []byte, trailers []Pair, flush bool, end End) {
+	p := Part{Body: body, Flush: flush, Trailers: trailers, End: end}
+	if !w.sentHead {
+		w.sentHead = true
+		w.complete(body, end != Open)
+		p.Status, p.Headers = w.status, w.head.pairs
+	}
+	if w.isHead {
+		p.Body = nil
+	}
+	if p.Status == 0 && len(p.Body) == 0 && end == Open && !(flush && w.unflushed) {
+		return
+	}
+	w.transmit(p)
+}
+
+// transmit hands a part to the Exchange. After a failure it only lets an end
+// through, and makes it an abort.
+func (w *response) transmit(p Part) {
+	if w.err != nil {
+		if p.End == Open {
+			return
+		}
+		p = Part{End: Aborted}
+	}
+	w.part = p
+	err := w.s.x.Send(&w.part)
+	w.part = Part{}
+	w.unflushed = !p.Flush
+	if err != nil && w.err == nil {
+		w.err = err
+		w.s.cancel(err)
+	}
+}
+
+// Flush implements http.Flusher.
+func (w *response) Flush() { w.FlushError() }
+
+// FlushError flushes as http.ResponseController does, and says what went wrong.
+func (w *response) FlushError() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return ErrHandlerReturned
+	}
+	if !w.wroteHeader {
+		w.writeHeader(http.StatusOK)
+	}
+	if w.status == http.StatusSwitchingProtocols {
+		return nil
+	}
+	w.empty(true)
+	return w.err
+}
+
+// ReadFrom implements io.ReaderFrom. As with net/http the first bytes decide on
+// the head and the rest is sent as it is read.
+func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
+	buf := copyBuffers.Get().(*[32 << 10]byte)
+	defer copyBuffers.Put(buf)
+	w.mu.Lock()
+	sent := w.sentHead
+	w.mu.Unlock()
+	least := 1
+	if !sent {
+		least = sniffLen
+	}
+	for {
+		got, rerr := readSome(src, buf[:], least)
+		if got > 0 {
+			took, werr := w.copied(buf[:got], got >= least)
+			n += int64(took)
+			if werr != nil {
+				return n, werr
+			}
+		}
+		switch {
+		case rerr == io.EOF:
+			return n, nil
+		case rerr != nil:
+			return n, rerr
+		}
+		least = 1
+	}
+}
+
+// readSome reads at least that many bytes, unless src has an error first.
+func readSome(src io.Reader, p []byte, least int) (n int, err error) {
+	for n < least && err == nil {
+		var got int
+		got, err = src.Read(p[n:])
+		n += got
+	}
+	return n, err
+}
+
+// copied writes p, as much of it as a declared length has room for, and does
+// not hold it back if it is to go on.
+func (w *response) copied(p []byte, on bool) (n int, err error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.over {
+		return 0, ErrHandlerReturned
+	}
+	if !w.wroteHeader {
+		w.writeHeader(http.StatusOK)
+	}
+	if room := w.length - w.written; w.length >= 0 && int64(len(p)) > room && room > 0 && bodyAllowed(w.status) {
+		if n, err = w.write(p[:room]); err != nil {
+			return n, err
+		}
+		p = p[room:]
+	}
+	if on && len(p) > 0 && w.buffered > 0 && w.sentHead {
+		w.empty(false)
+	}
+	more, err := w.write(p)
+	if on && err == nil {
+		w.empty(false)
+		err = w.err
+	}
+	return n + more, err
+}
+
+// SetReadDeadline limits reads of the request body, as http.ResponseController
+// does.
+func (w *response) SetReadDeadline(t time.Time) error {
+	return w.s.deadline(t, Exchange.SetReadDeadline)
+}
+
+// SetWriteDeadline limits writes of the response, as http.ResponseController
+// does.
+func (w *response) SetWriteDeadline(t time.Time) error {
+	return w.s.deadline(t, Exchange.SetWriteDeadline)
+}
+
+// EnableFullDuplex does nothing: a handler may always read while it writes.
+func (w *response) EnableFullDuplex() error { return nil }
+
+// finish ends the response of a handler that has returned.
+func (w *response) finish() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.wroteHeader {
+		w.writeHeader(http.StatusOK)
+	}
+	if w.status == http.StatusSwitchingProtocols {
+		w.end(Part{End: Aborted})
+		return
+	}
+	var trailers []Pair
+	if !w.isHead && bodyAllowed(w.status) {
+		trailers = w.finalTrailers()
+	}
+	if len(trailers) > 0 {
+		w.head.trailers = true
+	}
+	end := Complete
+	if w.length > w.accepted && !w.isHead && bodyAllowed(w.status) {
+		end = Aborted
+		if w.err == nil {
+			w.s.log(slog.LevelError, "http: wrote "+strconv.FormatInt(w.accepted, 10)+" bytes of a declared Content-Length of "+
+				strconv.FormatInt(w.length, 10)+": response broken off")
+		}
+	}
+	w.over = true
+	w.emit(w.pending(), trailers, false, end)
+	w.drop()
+}
+
+// abort breaks the response off. What has been collected is not sent.
+func (w *response) abort() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if !w.over {
+		w.end(Part{End: Aborted})
+	}
+}
+
+func (w *response) end(p Part) {
+	w.over = true
+	w.transmit(p)
+	w.drop()
+}
+
+func (w *response) drop() {
+	if w.buffer != nil {
+		buffers.Put(w.buffer)
+		w.buffer, w.buffered = nil, 0
+	}
+}

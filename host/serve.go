@@ -1,0 +1,193 @@
+// One request from its Message to the end of its response.
+
+package host
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"runtime"
+	"sync"
+	"time"
+)
+
+// serving is one request being served. It is never reused: goroutines a
+// handler leaves behind may hold it for ever, and find it over.
+type serving struct {
+	scope
+	x      Exchange
+	msg    *Message
+	cancel context.CancelCauseFunc
+	url    url.URL
+	body   body
+	w      response
+
+	serverAddr, serverPort string
+
+	// prev and next link the requests of a shard, see lifecycle.go.
+	prev, next *serving
+
+	// gate guards over, which closes the way to the Exchange's deadlines and
+	// to the Message.
+	gate sync.Mutex
+	over bool
+}
+
+// Serve serves one request to its end: it makes the request, runs the handler
+// and sends the response. Whatever the handler does (panic, runtime.Goexit)
+// the last part it sends, and only that one, has an End. It touches x no more
+// when it has returned. A panic does not leave Serve; a Goexit does, after the
+// response has ended.
+//
+// A request that is not valid HTTP gets its 4xx without a handler being called;
+// an unknown application, and any request after Stop, an aborted response.
+func Serve(x Exchange) {
+	s := &serving{x: x, msg: x.Message()}
+	s.scope.app = s.msg.App
+	s.scope.environ = s
+	s.body.s, s.w.s = s, s
+	s.w.header = make(http.Header)
+	s.w.length = -1
+
+	ctx, cancel := context.WithCancelCause(root{s})
+	s.cancel = cancel
+	if closed.Load() {
+		s.refuse(nil)
+		return
+	}
+	r, refused := s.newRequest(ctx)
+	if refused != nil {
+		s.log(slog.LevelInfo, "refused: "+refused.Error())
+		s.refuse(refused)
+		return
+	}
+	h := lookup(s.app)
+	if h == nil {
+		s.log(slog.LevelError, "no such application")
+		s.refuse(nil)
+		return
+	}
+	if s.target == "*" && s.method == http.MethodOptions {
+		h = http.HandlerFunc(generalOptions)
+	}
+	s.w.isHead = s.method == http.MethodHead
+	sh, ok := enter(s)
+	if !ok {
+		s.refuse(nil)
+		return
+	}
+	defer leave(s, sh)
+	x.OnCancel(cancel)
+	s.run(h, r)
+}
+
+// run calls the handler and ends the response.
+func (s *serving) run(h http.Handler, r *http.Request) {
+	returned := false
+	defer func() {
+		if !returned {
+			s.broken(recover())
+		}
+		s.close()
+		if r.MultipartForm != nil {
+			r.MultipartForm.RemoveAll()
+		}
+	}()
+	h.ServeHTTP(&s.w, r)
+	s.body.closed.Store(true)
+	s.cancel(context.Canceled)
+	s.w.finish()
+	returned = true
+}
+
+// broken ends the response of a handler that has panicked, or called
+// runtime.Goexit if there is no reason.
+func (s *serving) broken(reason any) {
+	s.body.closed.Store(true)
+	s.cancel(context.Canceled)
+	s.w.abort()
+	if reason == http.ErrAbortHandler {
+		return
+	}
+	what := "runtime.Goexit serving " + s.target
+	if reason != nil {
+		what = fmt.Sprintf("panic serving %s: %v", s.target, reason)
+	}
+	stack := make([]byte, 64<<10)
+	stack = stack[:runtime.Stack(stack, false)]
+	line := append(s.scope.appendTo([]byte(what)), '\n')
+	logLine(slog.LevelError, append(line, stack...))
+}
+
+// close gives the Exchange back.
+func (s *serving) close() {
+	s.body.closed.Store(true)
+	s.gate.Lock()
+	s.over = true
+	s.gate.Unlock()
+	s.body.release()
+}
+
+// refuse answers a request without a handler; nil stands for a fault of the
+// server's, which finds its own words.
+func (s *serving) refuse(why *refusal) {
+	s.cancel(context.Canceled)
+	s.w.over = true
+	p := Part{End: Aborted}
+	if why != nil {
+		text := why.Error()
+		p = Part{Status: why.status, End: Complete, Headers: []Pair{
+			{"Content-Length", decimal(int64(len(text)))},
+			{"Content-Type", "text/plain; charset=utf-8"},
+			{"Connection", "close"},
+		}}
+		if s.method != http.MethodHead {
+			p.Body = []byte(text)
+		}
+	}
+	s.x.Send(&p)
+	s.close()
+}
+
+// log logs msg with the request's context.
+func (s *serving) log(level slog.Level, msg string) {
+	if logEnabled(level) {
+		logLine(level, s.scope.appendTo([]byte(msg)))
+	}
+}
+
+// deadline sets a deadline of the Exchange, unless it is out of bounds.
+func (s *serving) deadline(t time.Time, set func(Exchange, time.Time) error) error {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.over {
+		return ErrHandlerReturned
+	}
+	return set(s.x, t)
+}
+
+// variables implements the request's scope.environ.
+func (s *serving) variables() []Pair {
+	s.gate.Lock()
+	defer s.gate.Unlock()
+	if s.over {
+		return nil
+	}
+	environ := make([]Pair, 0, len(s.msg.Environ)+1)
+	for _, v := range s.msg.Environ {
+		if v.Name != "HTTP_PROXY" {
+			environ = append(environ, v)
+		}
+	}
+	return withSoftware(environ)
+}
+
+// generalOptions answers OPTIONS *, which is about the server and not for any
+// application.
+func generalOptions(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Length", "0")
+	io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, 4<<10))
+}
