@@ -1,0 +1,49 @@
+// Everything that calls into C.
+
+package capi
+
+/*
+#cgo noescape pl_part_new
+#cgo nocallback pl_part_new
+#cgo noescape pl_response_new
+#cgo nocallback pl_response_new
+#include "pl.h"
+*/
+import "C"
+
+import (
+	"log/slog"
+	"unsafe"
+)
+
+func partNew(size uint64) *C.pl_part { return C.pl_part_new(C.uint64_t(size)) }
+
+func responseNew(size uint64) (unsafe.Pointer, C.uint64_t) {
+	var handle C.uint64_t
+	return C.pl_response_new(C.uint64_t(size), &handle), handle
+}
+
+func queueDestroy(q *C.pl_queue) { C.pl_queue_destroy(q) }
+
+func publishName(name string) {
+	if C.pl_app_publish((*C.char)(unsafe.Pointer(unsafe.StringData(name))), C.uint64_t(len(name))) != C.PILLION_OK {
+		panic("pillion: out of memory")
+	}
+}
+
+func logMessage(level slog.Level, msg string) {
+	C.pl_log(C.int32_t(level), (*C.char)(unsafe.Pointer(unsafe.StringData(msg))), C.uint64_t(len(msg)))
+}
+
+func logError(msg string) { logMessage(slog.LevelError, msg) }
+
+func cEnviron() []string {
+	env := []string{}
+	for i := C.uint32_t(0); ; i++ {
+		p := C.pl_environ(i)
+		if p == nil {
+			return env
+		}
+		env = append(env, C.GoString(p))
+	}
+}

@@ -1,0 +1,144 @@
+// The Go end of a queue: takes submissions and wakes whoever waits for them.
+
+package capi
+
+/*
+#include "pl.h"
+*/
+import "C"
+
+import (
+	"os"
+	"runtime"
+	"sync/atomic"
+	"unsafe"
+
+	"pillion/host"
+)
+
+// A consumer is the one goroutine that takes a queue's commands. It owns
+// exchanges, the latest of each request slot.
+type consumer struct {
+	q         *C.pl_queue
+	in        *os.File
+	exchanges []*exchange
+	count     [8]byte // what in was read into, not looked at
+}
+
+func newConsumer(q *C.pl_queue) *consumer {
+	return &consumer{q: q, in: os.NewFile(uintptr(q.in_fd), "pillion queue")}
+}
+
+func (c *consumer) run() {
+	defer c.close()
+	for {
+		if c.drain() {
+			// Whoever was started gets a turn, and the owner time to ask for
+			// more, before this goroutine costs it a wake-up.
+			runtime.Gosched()
+			continue
+		}
+		atomic.StoreUint32((*uint32)(&c.q.asleep), 1)
+		if atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&c.q.subs))) != nil {
+			atomic.StoreUint32((*uint32)(&c.q.asleep), 0)
+			continue
+		}
+		if atomic.LoadUint32((*uint32)(&c.q.closing)) != 0 {
+			return
+		}
+		if _, err := c.in.Read(c.count[:]); err != nil {
+			logError("pillion: cannot wait for requests: " + err.Error())
+			return
+		}
+	}
+}
+
+// drain runs what has been asked for, oldest first, and says whether there was
+// anything.
+func (c *consumer) drain() bool {
+	newest := (*C.pl_req)(atomic.SwapPointer((*unsafe.Pointer)(unsafe.Pointer(&c.q.subs)), nil))
+	if newest == nil {
+		return false
+	}
+	var oldest *C.pl_req
+	for r := newest; r != nil; {
+		next := r.sub_next
+		r.sub_next = oldest
+		oldest, r = r, next
+	}
+	for r := oldest; r != nil; {
+		next := r.sub_next
+		c.obey(r, atomic.SwapUint32((*uint32)(&r.cmds), 0))
+		unref(r)
+		r = next
+	}
+	return true
+}
+
+func (c *consumer) obey(r *C.pl_req, cmds uint32) {
+	slot := int(r.slot)
+	if cmds&C.PL_CMD_SUBMIT != 0 {
+		for slot >= len(c.exchanges) {
+			c.exchanges = append(c.exchanges, nil)
+		}
+		c.exchanges[slot] = newExchange(r)
+	}
+	x := c.exchanges[slot]
+	if cmds&(C.PL_CMD_CANCEL|C.PL_CMD_RELEASE) != 0 {
+		x.abandon(cmds&C.PL_CMD_RELEASE != 0)
+	}
+	if cmds&C.PL_CMD_FEED != 0 {
+		x.body.wake()
+	}
+	if cmds&C.PL_CMD_CREDIT != 0 {
+		x.room.wake()
+	}
+	if cmds&C.PL_CMD_SUBMIT != 0 {
+		go x.run()
+	}
+}
+
+// close runs after the owner has freed the queue and all its requests: nothing
+// is put on the completion list any more.
+func (c *consumer) close() {
+	c.in.Close()
+	r := (*C.pl_req)(atomic.SwapPointer((*unsafe.Pointer)(unsafe.Pointer(&c.q.comps)), nil))
+	for r != nil {
+		next := r.cmp_next
+		unref(r)
+		r = next
+	}
+	queueUnref(c.q)
+}
+
+func (x *exchange) run() {
+	defer x.finish() // also when the handler ends its goroutine
+	host.Serve(x)
+}
+
+func unref(r *C.pl_req) {
+	if atomic.AddUint32((*uint32)(&r.refs), ^uint32(0)) != 0 {
+		return
+	}
+	q := r.queue
+	push(&q.recycled, &r.free_next, r)
+	queueUnref(q)
+}
+
+func queueUnref(q *C.pl_queue) {
+	if atomic.AddUint32((*uint32)(&q.refs), ^uint32(0)) == 0 {
+		queueDestroy(q)
+	}
+}
+
+// push puts r at the head of a list and returns the head it replaced.
+func push(head **C.pl_req, link **C.pl_req, r *C.pl_req) *C.pl_req {
+	h := (*unsafe.Pointer)(unsafe.Pointer(head))
+	for {
+		old := atomic.LoadPointer(h)
+		*link = (*C.pl_req)(old)
+		if atomic.CompareAndSwapPointer(h, old, unsafe.Pointer(r)) {
+			return (*C.pl_req)(old)
+		}
+	}
+}

@@ -1,0 +1,223 @@
+// Everything that turns C bytes into Go values and back.
+
+package capi
+
+/*
+#include "pl.h"
+*/
+import "C"
+
+import (
+	"log/slog"
+	"sync/atomic"
+	"unsafe"
+
+	"pillion/host"
+)
+
+// apps holds the names by index; written by publishApp, which host serialises.
+var apps atomic.Pointer[[]string]
+
+func publishApp(name string) {
+	var names []string
+	if p := apps.Load(); p != nil {
+		names = *p
+	}
+	names = append(names[:len(names):len(names)], name)
+	apps.Store(&names)
+	publishName(name)
+}
+
+func appName(i uint32) string { return (*apps.Load())[i] }
+
+func goString(p *C.char, n uint64) string {
+	if n == 0 {
+		return ""
+	}
+	return string(unsafe.Slice((*byte)(unsafe.Pointer(p)), n))
+}
+
+func cPairs(p *C.pillion_pair, n C.uint32_t) []C.pillion_pair {
+	if n == 0 {
+		return nil
+	}
+	return unsafe.Slice(p, int(n))
+}
+
+func settings(c *C.pillion_config) host.Settings {
+	s := host.Settings{
+		Environ:        cEnviron(),
+		GOMAXPROCS:     int(c.gomaxprocs),
+		GCPercent:      int(c.gc_percent),
+		MemoryLimit:    int64(c.memory_limit),
+		IgnoreSIGPIPE:  c.flags&C.PILLION_CONFIG_IGNORE_SIGPIPE != 0,
+		ServerSoftware: goString(c.server_software, uint64(c.server_software_len)),
+		Log:            logMessage,
+		LogLevel:       slog.Level(c.log_level),
+	}
+	for _, p := range cPairs(c.env, c.env_len) {
+		s.Env = append(s.Env, host.Pair{
+			Name:  goString(p.name, uint64(p.name_len)),
+			Value: goString(p.value, uint64(p.value_len)),
+		})
+	}
+	return s
+}
+
+// callMessage copies a request that stands in the caller's own arrays. All
+// strings share one allocation.
+func callMessage(req *C.pillion_request, textLen uint64, app uint32) host.Message {
+	text := make([]byte, 0, textLen)
+	environ := cPairs(req.environ, req.environ_len)
+	headers := cPairs(req.headers, req.headers_len)
+	for _, pairs := range [2][]C.pillion_pair{environ, headers} {
+		for i := range pairs {
+			p := &pairs[i]
+			text = append(text, unsafe.Slice((*byte)(unsafe.Pointer(p.name)), uint64(p.name_len))...)
+			text = append(text, unsafe.Slice((*byte)(unsafe.Pointer(p.value)), uint64(p.value_len))...)
+		}
+	}
+	rest := unsafe.String(unsafe.SliceData(text), len(text))
+	pairs := make([]host.Pair, len(environ)+len(headers))
+	at := pairs
+	for _, from := range [2][]C.pillion_pair{environ, headers} {
+		for i := range from {
+			n, v := from[i].name_len, from[i].value_len
+			at[i].Name, rest = rest[:n], rest[n:]
+			at[i].Value, rest = rest[:v], rest[v:]
+		}
+		at = at[len(from):]
+	}
+	return host.Message{
+		App:     appName(app),
+		Environ: pairs[:len(environ):len(environ)],
+		Headers: pairs[len(environ):],
+		Body:    []byte(goString(req.body, uint64(req.body_len))),
+	}
+}
+
+// message copies a submitted request: its text is contiguous already.
+func message(r *C.pl_req) host.Message {
+	rest := goString(r.text, uint64(r.text_len))
+	environ, headers := int(r.environ_len), int(r.headers_len)
+	pairs := make([]host.Pair, environ+headers)
+	if len(pairs) > 0 {
+		lens := unsafe.Slice(r.lens, 2*len(pairs))
+		for i := range pairs {
+			n, v := lens[2*i], lens[2*i+1]
+			pairs[i].Name, rest = rest[:n], rest[n:]
+			pairs[i].Value, rest = rest[:v], rest[v:]
+		}
+	}
+	m := host.Message{
+		App:     appName(uint32(r.app)),
+		Environ: pairs[:environ:environ],
+		Headers: pairs[environ:],
+		More:    r.flags&C.PILLION_REQUEST_MORE != 0,
+	}
+	if r.body_len > 0 {
+		m.Body = append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(r.body)), uint64(r.body_len))...)
+	}
+	return m
+}
+
+// pairsSize is how much C memory putPairs needs.
+func pairsSize(pairs []host.Pair) uintptr {
+	n := uintptr(len(pairs)) * unsafe.Sizeof(C.pillion_pair{})
+	for i := range pairs {
+		n += uintptr(len(pairs[i].Name) + len(pairs[i].Value))
+	}
+	return n
+}
+
+// putPairs writes the pairs to the C memory at p, which must be aligned for a
+// pointer, and their bytes to text; it returns what follows them.
+func putPairs(p, text unsafe.Pointer, pairs []host.Pair) unsafe.Pointer {
+	for i := range pairs {
+		c := (*C.pillion_pair)(unsafe.Add(p, uintptr(i)*unsafe.Sizeof(C.pillion_pair{})))
+		name, value := pairs[i].Name, pairs[i].Value
+		c.name, c.name_len = (*C.char)(text), C.uint32_t(len(name))
+		text = putString(text, name)
+		c.value, c.value_len = (*C.char)(text), C.uint32_t(len(value))
+		text = putString(text, value)
+	}
+	return text
+}
+
+func putString(p unsafe.Pointer, s string) unsafe.Pointer {
+	copy(unsafe.Slice((*byte)(p), len(s)), s)
+	return unsafe.Add(p, len(s))
+}
+
+func putBytes(p unsafe.Pointer, b []byte) {
+	copy(unsafe.Slice((*byte)(p), len(b)), b)
+}
+
+// newPart makes a C part of a head, or of trailers, and body bytes; nil if
+// there is no memory.
+func newPart(pairs []host.Pair, body []byte) *C.pl_part {
+	head := unsafe.Sizeof(C.pl_part{})
+	size := head + pairsSize(pairs) + uintptr(len(body))
+	p := partNew(uint64(size))
+	if p == nil {
+		return nil
+	}
+	*p = C.pl_part{size: C.uint64_t(size), pairs_len: C.uint32_t(len(pairs)), body_len: C.uint64_t(len(body))}
+	at := unsafe.Add(unsafe.Pointer(p), head)
+	text := at
+	if len(pairs) > 0 {
+		p.pairs = (*C.pillion_pair)(at)
+		text = unsafe.Add(at, uintptr(len(pairs))*unsafe.Sizeof(C.pillion_pair{}))
+		text = putPairs(at, text, pairs)
+	}
+	if len(body) > 0 {
+		p.body = (*C.char)(text)
+		putBytes(text, body)
+	}
+	return p
+}
+
+// fillResponse writes a whole response into one C allocation.
+func fillResponse(c *C.pillion_response, m *host.Memory) bool {
+	pair := unsafe.Sizeof(C.pillion_pair{})
+	size := pairsSize(m.Headers) + pairsSize(m.Trailers) + uintptr(len(m.Body))
+	at, handle := responseNew(uint64(size))
+	if at == nil {
+		return false
+	}
+	c.status = C.int32_t(m.Status)
+	c.handle = handle
+	trailers := unsafe.Add(at, uintptr(len(m.Headers))*pair)
+	text := unsafe.Add(trailers, uintptr(len(m.Trailers))*pair)
+	if len(m.Headers) > 0 {
+		c.headers, c.headers_len = (*C.pillion_pair)(at), C.uint32_t(len(m.Headers))
+		text = putPairs(at, text, m.Headers)
+	}
+	if len(m.Trailers) > 0 {
+		c.trailers, c.trailers_len = (*C.pillion_pair)(trailers), C.uint32_t(len(m.Trailers))
+		text = putPairs(trailers, text, m.Trailers)
+	}
+	if len(m.Body) > 0 {
+		c.body, c.body_len = (*C.char)(text), C.uint64_t(len(m.Body))
+		putBytes(text, m.Body)
+	}
+	return true
+}
+
+// ringRead moves bytes of the request body from the ring to p.
+func ringRead(r *C.pl_req, p []byte) int {
+	eaten := uint64(r.eaten)
+	have := atomic.LoadUint64((*uint64)(&r.fed)) - eaten
+	if have == 0 || len(p) == 0 {
+		return 0
+	}
+	cap := uint64(r.ring_cap)
+	ring := unsafe.Slice((*byte)(unsafe.Pointer(r.ring)), cap)
+	at := eaten & (cap - 1)
+	n := copy(p, ring[at:min(at+have, cap)])
+	if uint64(n) < have {
+		n += copy(p[n:], ring[:have-uint64(n)])
+	}
+	atomic.StoreUint64((*uint64)(&r.eaten), eaten+uint64(n))
+	return n
+}

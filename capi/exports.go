@@ -1,0 +1,106 @@
+// What C calls: each export guards, converts, calls and returns a status.
+
+package capi
+
+/*
+#include "pl.h"
+*/
+import "C"
+
+import (
+	"fmt"
+	"os"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+	"sync"
+	"syscall"
+	"time"
+
+	"pillion/host"
+)
+
+// guard keeps a panic of ours from crossing the border.
+func guard(rc *C.int32_t, status C.int32_t) {
+	if v := recover(); v != nil {
+		logError(fmt.Sprintf("pillion: internal error: %v\n%s", v, debug.Stack()))
+		*rc = status
+	}
+}
+
+//export pl_go_init
+func pl_go_init(config *C.pillion_config) (rc C.int32_t) {
+	defer guard(&rc, C.PILLION_E_START)
+	if rc = pl_go_apps(); rc != C.PILLION_OK {
+		return rc
+	}
+	s := settings(config)
+	if fd := int(config.crash_fd); fd != 0 {
+		own, err := syscall.Dup(fd)
+		if err != nil {
+			return C.PILLION_E_OS
+		}
+		syscall.CloseOnExec(own)
+		s.CrashOutput = os.NewFile(uintptr(own), "crash output")
+		defer s.CrashOutput.Close()
+	}
+	if host.Start(s) != nil {
+		return C.PILLION_E_START
+	}
+	return C.PILLION_OK
+}
+
+//export pl_go_stop
+func pl_go_stop(drainMS, stopMS C.uint32_t) (rc C.int32_t) {
+	defer guard(&rc, C.PILLION_E_TIMEOUT)
+	if host.Stop(time.Duration(drainMS)*time.Millisecond, time.Duration(stopMS)*time.Millisecond) != nil {
+		return C.PILLION_E_TIMEOUT
+	}
+	return C.PILLION_OK
+}
+
+var publishOnce sync.Once
+
+//export pl_go_apps
+func pl_go_apps() (rc C.int32_t) {
+	defer guard(&rc, C.PILLION_E_MEMORY)
+	publishOnce.Do(func() { host.Watch(publishApp) })
+	return C.PILLION_OK
+}
+
+var heapObjects = []metrics.Sample{{Name: "/memory/classes/heap/objects:bytes"}}
+var heapLock sync.Mutex
+
+//export pl_go_stats
+func pl_go_stats(stats *C.pillion_stats_t) (rc C.int32_t) {
+	defer guard(&rc, C.PILLION_E_STATE)
+	heapLock.Lock()
+	metrics.Read(heapObjects)
+	stats.heap = C.uint64_t(heapObjects[0].Value.Uint64())
+	heapLock.Unlock()
+	stats.goroutines = C.uint64_t(runtime.NumGoroutine())
+	stats.running = C.uint64_t(host.Running())
+	stats.completed = C.uint64_t(host.Completed())
+	return C.PILLION_OK
+}
+
+//export pl_go_call
+func pl_go_call(req *C.pillion_request, textLen C.uint64_t, app C.uint32_t, response *C.pillion_response) (rc C.int32_t) {
+	defer guard(&rc, C.PILLION_E_ABORTED)
+	m := host.Memory{Request: callMessage(req, uint64(textLen), uint32(app))}
+	host.Serve(&m)
+	if !fillResponse(response, &m) {
+		return C.PILLION_E_MEMORY
+	}
+	if m.End != host.Complete {
+		return C.PILLION_E_ABORTED
+	}
+	return C.PILLION_OK
+}
+
+//export pl_go_queue
+func pl_go_queue(q *C.pl_queue) (rc C.int32_t) {
+	defer guard(&rc, C.PILLION_E_MEMORY)
+	go newConsumer(q).run()
+	return C.PILLION_OK
+}

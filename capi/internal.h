@@ -1,0 +1,68 @@
+/* What the C files share among themselves: guards, checks and tables. */
+
+#ifndef PL_INTERNAL_H
+#define PL_INTERNAL_H
+
+#include "pl.h"
+
+#define pl_load(p)        __atomic_load_n((p), __ATOMIC_SEQ_CST)
+#define pl_store(p, v)    __atomic_store_n((p), (v), __ATOMIC_SEQ_CST)
+#define pl_swap(p, v)     __atomic_exchange_n((p), (v), __ATOMIC_SEQ_CST)
+#define pl_add(p, v)      __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
+#define pl_sub(p, v)      __atomic_sub_fetch((p), (v), __ATOMIC_SEQ_CST)
+#define pl_fetch_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
+#define pl_cas(p, old, v) \
+    __atomic_compare_exchange_n((p), (old), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
+
+/* state.c: the life of the process. */
+int32_t pl_guard(void);             /* PILLION_E_FORKED or OK                  */
+int32_t pl_ready(void);             /* OK only between init and stop           */
+
+/* table.c: handles. The kind is part of the handle. */
+#define PL_KIND_APP      1u
+#define PL_KIND_QUEUE    2u
+#define PL_KIND_RESPONSE 3u
+#define PL_KIND_REQUEST  4u
+
+uint64_t pl_handle_put(uint32_t kind, void *p);         /* 0: out of memory    */
+void    *pl_handle_find(uint32_t kind, uint64_t handle); /* NULL: gone          */
+void    *pl_handle_take(uint32_t kind, uint64_t handle); /* NULL: gone          */
+
+/* apps.c */
+int32_t pl_app_check(uint64_t handle, uint32_t *index);
+
+/* request.c: a request's memory. */
+int32_t pl_request_check(const pillion_request *given, pillion_request *req, uint64_t *text_len,
+                         uint32_t *app);
+int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, uint32_t app);
+void    pl_req_empty(pl_req *r);
+int32_t pl_req_feed(pl_req *r, const char *bytes, uint64_t len, int32_t last, uint64_t *taken);
+char   *pl_req_space(pl_req *r, uint64_t *space);
+void    pl_req_filled(pl_req *r, uint64_t n);           /* 0: the end          */
+void    pl_req_credit(pl_req *r, uint64_t bytes);
+pl_part *pl_req_next(pl_req *r);    /* the next part, which becomes r->cur     */
+void    pl_req_unref(pl_req *r);
+
+/* queue.c */
+int32_t pl_queue_make(const pillion_queue_config *config, uint32_t serve, pl_queue **queue);
+int32_t pl_queue_reserve(pl_queue *q, pl_req **r);
+void    pl_queue_unreserve(pl_queue *q, pl_req *r);
+void    pl_queue_command(pl_queue *q, pl_req *r, uint32_t cmd);
+void    pl_queue_start(pl_queue *q, pl_req *r);
+void    pl_queue_release(pl_queue *q, pl_req *r);
+void    pl_queue_unref(pl_queue *q);
+void    pl_queue_reap(pl_queue *q);
+
+/* serve.c */
+void    pl_serve_reap(void);
+
+/* exports.go; cgo writes its prototypes without const. */
+extern int32_t pl_go_init(pillion_config *config);
+extern int32_t pl_go_stop(uint32_t drain_ms, uint32_t stop_ms);
+extern int32_t pl_go_apps(void);
+extern int32_t pl_go_stats(pillion_stats_t *stats);
+extern int32_t pl_go_call(pillion_request *req, uint64_t text_len, uint32_t app,
+                          pillion_response *response);
+extern int32_t pl_go_queue(pl_queue *q);
+
+#endif

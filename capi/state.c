@@ -1,0 +1,221 @@
+/* The life of the process: versions, statuses, fork guard, init, stop, stats. */
+
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "internal.h"
+
+extern char **environ;
+
+enum { NEW, STARTING, READY, STOPPED, FAILED };
+
+pl_counts pl_count;
+
+static uint32_t       state;        /* shared                                  */
+static uint32_t       forked;       /* written in a single-threaded child      */
+static pillion_log_fn log_fn;
+static void          *log_data;
+static int            log_fd = STDERR_FILENO;
+
+/* The first version's sizes: what a caller must bring at least. */
+#define CONFIG_MIN offsetof(pillion_config, server_software_len) + sizeof(uint64_t)
+#define STATS_MIN  offsetof(pillion_stats_t, completed) + sizeof(uint64_t)
+
+static void in_child(void)
+{
+    forked = 1;
+}
+
+__attribute__((constructor)) static void at_load(void)
+{
+    pthread_atfork(NULL, NULL, in_child);
+}
+
+int32_t pl_guard(void)
+{
+    return forked ? PILLION_E_FORKED : PILLION_OK;
+}
+
+int32_t pl_ready(void)
+{
+    if (forked) {
+        return PILLION_E_FORKED;
+    }
+    switch (pl_load(&state)) {
+    case READY:
+        return PILLION_OK;
+    case STOPPED:
+        return PILLION_E_STOPPED;
+    default:
+        return PILLION_E_STATE;
+    }
+}
+
+uint32_t pillion_abi(void)
+{
+    return PILLION_ABI;
+}
+
+const char *pillion_version(void)
+{
+    return "1.0.0";
+}
+
+const char *pillion_strerror(int32_t status)
+{
+    switch (status) {
+#define CASE(name, number, text) case number: return text;
+    PILLION_STATUSES(CASE)
+#undef CASE
+    }
+    return "unknown status";
+}
+
+static int32_t check_env(const pillion_config *c)
+{
+    uint32_t i;
+    uint64_t total = 0;
+
+    if (c->env_len > PILLION_MAX_PAIRS) {
+        return PILLION_E_LIMIT;
+    }
+    if (c->env_len != 0 && c->env == NULL) {
+        return PILLION_E_ARG;
+    }
+    for (i = 0; i < c->env_len; i++) {
+        const pillion_pair *p = &c->env[i];
+
+        total += (uint64_t) p->name_len + p->value_len;
+        if (total > PILLION_MAX_BLOCK) {
+            return PILLION_E_LIMIT;
+        }
+        if (p->name == NULL || p->name_len == 0 || (p->value == NULL && p->value_len != 0)
+            || memchr(p->name, '=', p->name_len) != NULL || memchr(p->name, 0, p->name_len) != NULL
+            || (p->value_len != 0 && memchr(p->value, 0, p->value_len) != NULL))
+        {
+            return PILLION_E_ARG;
+        }
+    }
+    return PILLION_OK;
+}
+
+static int bad_fd(int32_t fd)
+{
+    return fd < 0 || (fd != 0 && fcntl(fd, F_GETFD) == -1);
+}
+
+int32_t pillion_init(const pillion_config *given)
+{
+    pillion_config config;
+    uint32_t       expected = NEW;
+    int32_t        rc;
+
+    if (forked) {
+        return PILLION_E_FORKED;
+    }
+    memset(&config, 0, sizeof(config));
+    if (given != NULL) {
+        if (given->size < CONFIG_MIN) {
+            return PILLION_E_SIZE;
+        }
+        memcpy(&config, given, given->size < sizeof(config) ? given->size : sizeof(config));
+    }
+    rc = check_env(&config);
+    if (rc != PILLION_OK) {
+        return rc;
+    }
+    if (config.server_software_len > PILLION_MAX_BLOCK) {
+        return PILLION_E_LIMIT;
+    }
+    if ((config.server_software == NULL && config.server_software_len != 0)
+        || (config.flags & ~PILLION_CONFIG_IGNORE_SIGPIPE) != 0 || bad_fd(config.log_fd)
+        || bad_fd(config.crash_fd) || config.gomaxprocs < 0 || config.memory_limit < 0)
+    {
+        return PILLION_E_ARG;
+    }
+
+    if (!pl_cas(&state, &expected, STARTING)) {
+        return expected == STOPPED ? PILLION_E_STOPPED : PILLION_E_STATE;
+    }
+    log_fn = config.log;
+    log_data = config.log_data;
+    if (config.log_fd != 0) {
+        log_fd = config.log_fd;
+    }
+    rc = pl_go_init(&config);
+    pl_store(&state, rc == PILLION_OK ? READY : FAILED);
+    return rc;
+}
+
+int32_t pillion_stop(uint32_t drain_ms, uint32_t stop_ms)
+{
+    uint32_t expected = READY;
+
+    if (forked) {
+        return PILLION_E_FORKED;
+    }
+    if (!pl_cas(&state, &expected, STOPPED)) {
+        return expected == STOPPED ? PILLION_E_STOPPED : PILLION_E_STATE;
+    }
+    return pl_go_stop(drain_ms, stop_ms);
+}
+
+int32_t pillion_stats(pillion_stats_t *stats)
+{
+    pillion_stats_t all;
+    uint32_t        size;
+    int32_t         rc;
+
+    if (forked) {
+        return PILLION_E_FORKED;
+    }
+    if (stats == NULL) {
+        return PILLION_E_ARG;
+    }
+    if (stats->size < STATS_MIN) {
+        return PILLION_E_SIZE;
+    }
+    rc = pl_ready();
+    if (rc == PILLION_E_STATE) {
+        return rc;
+    }
+    pl_serve_reap();
+    memset(&all, 0, sizeof(all));
+    rc = pl_go_stats(&all);
+    if (rc != PILLION_OK) {
+        return rc;
+    }
+    all.queues = pl_load(&pl_count.queues);
+    all.requests = pl_load(&pl_count.requests);
+    all.responses = pl_load(&pl_count.responses);
+    all.buffered = pl_load(&pl_count.buffered);
+    all.wakes_in = pl_load(&pl_count.wakes_in);
+    all.wakes_out = pl_load(&pl_count.wakes_out);
+    size = stats->size;
+    all.size = size;
+    memcpy(stats, &all, size < sizeof(all) ? size : sizeof(all));
+    return PILLION_OK;
+}
+
+char *pl_environ(uint32_t i)
+{
+    return environ == NULL ? NULL : environ[i];
+}
+
+void pl_log(int32_t level, char *msg, uint64_t len)
+{
+    const char *name = level >= PILLION_LOG_ERROR  ? "error"
+                       : level >= PILLION_LOG_WARN ? "warn"
+                       : level >= PILLION_LOG_INFO ? "info"
+                                                   : "debug";
+
+    if (log_fn != NULL) {
+        log_fn(log_data, level, msg, len);
+        return;
+    }
+    dprintf(log_fd, "pillion: [%s] %.*s\n", name, (int) (len > 1 << 20 ? 1 << 20 : len), msg);
+}

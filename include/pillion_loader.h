@@ -1,0 +1,301 @@
+/*
+ * pillion_loader.h - loads a Pillion library at run time.
+ *
+ * Header-only: everything here is static, include it in the file that loads.
+ * C99 and C++ on POSIX. A compiler in strict mode (-std=c99) needs this header
+ * to come first, or -D_POSIX_C_SOURCE=200809L. Link with -ldl where the C
+ * library asks for it.
+ *
+ *
+ * OVERVIEW
+ *
+ *     pillion_api api;
+ *     char        err[512];
+ *
+ *     if (pillion_loader_open("/srv/app.so", &api, err, sizeof(err)) == -1) {
+ *         fprintf(stderr, "%s\n", err);
+ *         exit(1);
+ *     }
+ *
+ *     api.init(NULL);
+ *     api.app_find("demo", 4, &app);
+ *
+ * Every function of pillion.h is a member of pillion_api under its name without
+ * "pillion_" and behaves as pillion.h says.
+ *
+ * A library is never unloaded: a Go runtime cannot be. So there is no close,
+ * and a library is loaded once in a process. To replace the file, rename the
+ * new one over it; writing into a file that a process has loaded crashes that
+ * process.
+ *
+ *
+ * THREADS AND SIGNALS
+ *
+ * Loading starts the Go runtime and with it threads. All signals are blocked
+ * while they are made, and they inherit that, so that a signal sent to the
+ * process is taken by the server's own threads and never by Go's. The mask of
+ * the calling thread is put back before the call returns.
+ */
+
+#ifndef PILLION_LOADER_H
+#define PILLION_LOADER_H
+
+#if defined(__STRICT_ANSI__) && !defined(_POSIX_C_SOURCE)
+#define _POSIX_C_SOURCE 200809L
+#endif
+
+#include <dlfcn.h>
+#include <errno.h>
+#include <limits.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "pillion.h"
+
+
+/*
+ * The functions of a library: a member, its return type, its parameters. The
+ * list is in the order of pillion.h. abi comes first: it is called before the
+ * others are looked up.
+ */
+#define PILLION_LOADER_FUNCTIONS(X)                                            \
+    X(abi,           uint32_t,     (void))                                     \
+    X(version,       const char *, (void))                                     \
+    X(strerror,      const char *, (int32_t))                                  \
+    X(init,          int32_t,      (const pillion_config *))                   \
+    X(app_find,      int32_t,      (const char *, uint64_t, uint64_t *))       \
+    X(app_name,      int32_t,      (uint32_t, const char **, uint64_t *))      \
+    X(stop,          int32_t,      (uint32_t, uint32_t))                       \
+    X(stats,         int32_t,      (pillion_stats_t *))                        \
+    X(call,          int32_t,      (const pillion_request *, pillion_response *)) \
+    X(response_free, int32_t,      (uint64_t))                                 \
+    X(serve,         int32_t,      (const pillion_request *, const pillion_io *)) \
+    X(queue_new,     int32_t,      (const pillion_queue_config *, uint64_t *)) \
+    X(queue_fd,      int32_t,      (uint64_t, int32_t *))                      \
+    X(queue_free,    int32_t,      (uint64_t))                                 \
+    X(submit,        int32_t,      (uint64_t, const pillion_request *, uint64_t *)) \
+    X(feed,          int32_t,      (uint64_t, const char *, uint64_t, int32_t, uint64_t *)) \
+    X(poll,          int32_t,      (uint64_t, pillion_event *, uint32_t, uint32_t, uint32_t *)) \
+    X(flush,         int32_t,      (uint64_t))                                 \
+    X(credit,        int32_t,      (uint64_t, uint64_t))                       \
+    X(cancel,        int32_t,      (uint64_t))                                 \
+    X(release,       int32_t,      (uint64_t))
+
+/* A loaded library. Filled by pillion_loader_open(), never freed. */
+typedef struct pillion_api {
+#define PILLION_LOADER_MEMBER(name, type, args) type (*name) args;
+    PILLION_LOADER_FUNCTIONS(PILLION_LOADER_MEMBER)
+#undef PILLION_LOADER_MEMBER
+} pillion_api;
+
+
+/* Writes a sentence into err. */
+#if defined(__GNUC__)
+__attribute__((format(printf, 3, 4)))
+#endif
+static inline void
+pillion_loader_say(char *err, size_t err_len, const char *format, ...)
+{
+    va_list args;
+
+    va_start(args, format);
+    (void) vsnprintf(err, err_len, format, args);
+    va_end(args);
+}
+
+
+/* Looks up one symbol. Returns 0, or -1 and a sentence in err. */
+static inline int
+pillion_loader_symbol(void *library, const char *path, const char *name, void *function,
+    size_t size, char *err, size_t err_len)
+{
+    void *symbol = dlsym(library, name);
+
+    if (symbol == NULL) {
+        pillion_loader_say(err, err_len,
+                           "\"%s\" is not a Pillion library: it has no function %s; was it "
+                           "built without importing pillion/capi?", path, name);
+        return -1;
+    }
+
+    /* C has no conversion from an object's to a function's pointer. */
+    memcpy(function, &symbol, size);
+
+    return 0;
+}
+
+
+/* Tells why dlopen() would fail before it does. Returns 0, or -1 and a
+ * sentence in err. */
+static inline int
+pillion_loader_look(const char *path, char *err, size_t err_len)
+{
+    char         magic[4];
+    size_t       n;
+    FILE        *file;
+    struct stat  st;
+
+    if (stat(path, &st) == -1) {
+        if (errno == ENOENT || errno == ENOTDIR) {
+            pillion_loader_say(err, err_len,
+                               "there is no file \"%s\"; build it with go build "
+                               "-buildmode=c-shared -o %s or correct the path", path, path);
+        } else {
+            pillion_loader_say(err, err_len, "cannot find \"%s\": %s", path, strerror(errno));
+        }
+
+        return -1;
+    }
+
+    if (!S_ISREG(st.st_mode)) {
+        pillion_loader_say(err, err_len,
+                           "\"%s\" is not a file; name the library itself, a file ending in .so",
+                           path);
+        return -1;
+    }
+
+    file = fopen(path, "rb");
+    if (file == NULL) {
+        pillion_loader_say(err, err_len,
+                           "cannot read \"%s\": %s; allow the user this process runs as to "
+                           "read it and to enter its directories", path, strerror(errno));
+        return -1;
+    }
+
+    n = fread(magic, 1, sizeof(magic), file);
+    fclose(file);
+
+#ifdef __ELF__
+    if (n != sizeof(magic) || memcmp(magic, "\177ELF", sizeof(magic)) != 0) {
+        pillion_loader_say(err, err_len,
+                           "\"%s\" is not a shared library; build it with go build "
+                           "-buildmode=c-shared", path);
+        return -1;
+    }
+#else
+    (void) n;
+#endif
+
+    return 0;
+}
+
+
+/*
+ * Loads a library, compares its ABI number and fills *api.
+ *
+ * path is borrowed until the call returns, and so is err, where the call writes
+ * a NUL-terminated sentence, at most err_len bytes, that says what is wrong and
+ * what to change. *api is the caller's and may be copied; its functions stay
+ * valid as long as the process lives. On failure *api is zeroed.
+ *
+ * Call it in the process that serves, after its last fork() (see FORK in
+ * pillion.h). Any thread. Blocks as long as the dynamic linker does; Go starts
+ * in the background, and the first function that needs it waits.
+ *
+ * Returns 0, or -1:
+ *     there is no such file, it cannot be read, or is not a shared library
+ *     the dynamic linker refuses it (its own words are in err)
+ *     it is not a Pillion library: a function is missing
+ *     its ABI number does not go with the one this file was compiled with
+ *
+ * A library that was refused after the dynamic linker had accepted it stays in
+ * the process, with Go's threads if it holds Go. End the process soon.
+ */
+static inline int
+pillion_loader_open(const char *path, pillion_api *api, char *err, size_t err_len)
+{
+    int         rc;
+    char        full[PATH_MAX];
+    void       *library;
+    uint32_t    abi;
+    sigset_t    all, old;
+    const char *problem;
+
+    memset(api, 0, sizeof(*api));
+
+    if (path == NULL || path[0] == '\0') {
+        pillion_loader_say(err, err_len, "no library was named");
+        return -1;
+    }
+
+    if (pillion_loader_look(path, err, err_len) == -1) {
+        return -1;
+    }
+
+    /* dlopen() would look for a name without a slash along its search path. */
+    if (strchr(path, '/') == NULL) {
+        rc = snprintf(full, sizeof(full), "./%s", path);
+
+        if (rc < 0 || (size_t) rc >= sizeof(full)) {
+            pillion_loader_say(err, err_len, "the name \"%s\" is too long", path);
+            return -1;
+        }
+
+        path = full;
+    }
+
+    sigfillset(&all);
+
+    rc = pthread_sigmask(SIG_SETMASK, &all, &old);
+    if (rc != 0) {
+        pillion_loader_say(err, err_len, "cannot block signals to load \"%s\": %s",
+                           path, strerror(rc));
+        return -1;
+    }
+
+    library = dlopen(path, RTLD_NOW|RTLD_LOCAL);
+    problem = (library == NULL) ? dlerror() : NULL;
+
+    pthread_sigmask(SIG_SETMASK, &old, NULL);
+
+    if (library == NULL) {
+        pillion_loader_say(err, err_len, "cannot load \"%s\": %s", path,
+                           (problem == NULL) ? "unknown error" : problem);
+        return -1;
+    }
+
+    if (pillion_loader_symbol(library, path, "pillion_abi", &api->abi,
+                              sizeof(api->abi), err, err_len)
+        == -1)
+    {
+        return -1;
+    }
+
+    abi = api->abi();
+
+    if ((abi >> 16) != PILLION_ABI_MAJOR || (int) (abi & 0xffff) < PILLION_ABI_MINOR) {
+        memset(api, 0, sizeof(*api));
+        pillion_loader_say(err, err_len,
+                           "\"%s\" has the Pillion ABI version %u.%u, but version %u.%u is "
+                           "needed; %s",
+                           path, (unsigned) (abi >> 16), (unsigned) (abi & 0xffff),
+                           (unsigned) PILLION_ABI_MAJOR, (unsigned) PILLION_ABI_MINOR,
+                           (abi >> 16) > PILLION_ABI_MAJOR
+                               ? "rebuild the server's module with the library's pillion.h"
+                               : "rebuild the library with the Pillion the server's module "
+                                 "was built from");
+        return -1;
+    }
+
+#define PILLION_LOADER_LOOKUP(name, type, args)                                \
+    if (pillion_loader_symbol(library, path, "pillion_" #name, &api->name,     \
+                              sizeof(api->name), err, err_len)                 \
+        == -1)                                                                 \
+    {                                                                          \
+        memset(api, 0, sizeof(*api));                                          \
+        return -1;                                                             \
+    }
+
+    PILLION_LOADER_FUNCTIONS(PILLION_LOADER_LOOKUP)
+
+#undef PILLION_LOADER_LOOKUP
+
+    return 0;
+}
+
+
+#endif /* PILLION_LOADER_H */
