@@ -14,12 +14,16 @@ import (
 	"time"
 )
 
-// Errors of Start and Stop.
 var (
-	ErrStarted    = errors.New("host: started before")
+	// ErrStarted is returned by a second Start, whatever became of the first.
+	ErrStarted = errors.New("host: started before")
+	// ErrNotStarted is returned by Stop if Start has not succeeded.
 	ErrNotStarted = errors.New("host: not started")
-	ErrStopped    = errors.New("host: stopped before")
-	ErrTimeout    = errors.New("host: not everything ended in time")
+	// ErrStopped is returned by a second Stop, and by Start after Stop.
+	ErrStopped = errors.New("host: stopped before")
+	// ErrTimeout is returned by Stop if a request or an OnStop function did
+	// not end in the time given.
+	ErrTimeout = errors.New("host: not everything ended in time")
 )
 
 // errStopping is the cause of a request's cancellation by Stop.
@@ -150,8 +154,8 @@ const hookGrace = 50 * time.Millisecond
 // Stop ends serving. Requests that run may go on for drain; then the contexts
 // of those left are cancelled with a cause. Then the OnStop functions run,
 // latest first, with a context that ends stop after the drain. A quarter of
-// stop, at most a second, is waited for the cancelled requests before that,
-// and what is left of it after.
+// stop, at most a second, is waited for the cancelled requests before that; then
+// their reads and writes fail too. What is left of stop is waited for after.
 //
 // Stop returns ErrTimeout if a request or a function did not end, each having
 // been logged with its name, ErrNotStarted if Start has not succeeded and
@@ -178,7 +182,9 @@ func Stop(drain, stop time.Duration) error {
 	defer cancel()
 	each(func(s *serving) { s.cancel(errStopping) })
 	life.endStart()
-	waitIdle(min(stop/4, time.Second))
+	if !waitIdle(min(stop/4, time.Second)) {
+		each((*serving).breakOff)
+	}
 
 	var late error
 	for i := len(hooks) - 1; i >= 0; i-- {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"log"
 	"log/slog"
+	"net"
 	"net/http"
 	"os"
 	"os/signal"
@@ -158,6 +159,25 @@ func TestLife_StopCancelsWhatIsLeft(t *testing.T) {
 	wait(t, served, "the request")
 	assert.Equal(t, errStopping, cause)
 	assert.True(t, hookRan)
+}
+
+func TestLife_StopBreaksOffBlockedReads(t *testing.T) {
+	l := anew(t)
+	require.NoError(t, Start(l.settings()))
+	client, server := net.Pipe()
+	defer client.Close()
+	reading, served := make(chan struct{}), make(chan struct{})
+	x := &strict{}
+	x.BodyReader = &signalling{server, reading}
+	x.Request = request(app(func(w http.ResponseWriter, r *http.Request) {
+		_, err := r.Body.Read(make([]byte, 1))
+		assert.ErrorIs(t, err, os.ErrDeadlineExceeded)
+	}), "POST", "/")
+	x.Request.More = true
+	go func() { defer close(served); Serve(x) }()
+	<-reading
+	assert.NoError(t, Stop(0, 200*time.Millisecond))
+	wait(t, served, "the request")
 }
 
 func TestLife_StopNamesWhatDoesNotEnd(t *testing.T) {

@@ -111,7 +111,7 @@ type headerSet struct {
 func (h *headerSet) add(name, value string) *refusal {
 	value = textproto.TrimString(value)
 	if !validValue(value) {
-		return badRequest("invalid header value")
+		return badRequest("malformed header value")
 	}
 	switch name {
 	case "Host":
@@ -157,7 +157,7 @@ func (h *headerSet) addFields(fields []Pair) *refusal {
 	for i := range fields {
 		name, ok := fieldName(fields[i].Name)
 		if !ok {
-			return badRequest("invalid header name")
+			return badRequest("malformed header name")
 		}
 		if bad := h.add(name, fields[i].Value); bad != nil {
 			return bad
@@ -180,7 +180,7 @@ func (h *headerSet) addVariables(environ []Pair, f *facts) *refusal {
 			continue // CONTENT_LENGTH and CONTENT_TYPE are the ones to trust
 		}
 		if !validToken(name) {
-			return badRequest("invalid header name")
+			return badRequest("malformed header name")
 		}
 		if bad := h.add(name, environ[i].Value); bad != nil {
 			return bad
@@ -220,9 +220,9 @@ func (s *serving) newRequest(ctx context.Context) (*http.Request, *refusal) {
 	}
 	switch {
 	case !ok && !laterProto(&s.proto, &major, &minor):
-		return nil, badRequest("malformed HTTP version")
+		return nil, badRequest("malformed protocol version")
 	case major < 1 || major > 3:
-		return nil, &refusal{http.StatusHTTPVersionNotSupported, "unsupported protocol version"}
+		return nil, &refusal{http.StatusHTTPVersionNotSupported, "protocol version not supported"}
 	case !validToken(s.method):
 		return nil, badRequest("malformed method")
 	case parseTarget(&s.url, s.method, s.target) != nil:
@@ -247,9 +247,9 @@ func (s *serving) newRequest(ctx context.Context) (*http.Request, *refusal) {
 	}
 	switch {
 	case h.hosts > 1:
-		return nil, badRequest("too many Host headers")
+		return nil, badRequest("more than one Host header")
 	case h.hosts == 0 && h.host == "" && major == 1 && minor > 0 && s.method != http.MethodConnect:
-		return nil, badRequest("missing required Host header")
+		return nil, badRequest("no Host header")
 	case !validHost(h.host):
 		return nil, badRequest("malformed Host header")
 	}
@@ -297,7 +297,7 @@ func (h *headerSet) settle(r *http.Request) *refusal {
 		delete(h.header, "Transfer-Encoding")
 		if r.ProtoAtLeast(1, 1) {
 			if len(codings) != 1 || !strings.EqualFold(codings[0], "chunked") {
-				return &refusal{http.StatusNotImplemented, "unsupported transfer encoding"}
+				return &refusal{http.StatusNotImplemented, "transfer coding not supported"}
 			}
 			r.TransferEncoding = []string{"chunked"}
 		}
@@ -339,7 +339,7 @@ func announceTrailers(r *http.Request) (bad *refusal) {
 		elements(list, func(name string) {
 			name = canonical(name)
 			if name == "Transfer-Encoding" || name == "Trailer" || name == "Content-Length" {
-				bad = badRequest("bad trailer name")
+				bad = badRequest("trailer that may not be one")
 			}
 			trailers[name] = nil
 		})

@@ -77,11 +77,11 @@ func (w *response) writeHeader(status int) {
 		return
 	}
 	if w.wroteHeader {
-		w.s.log(slog.LevelError, "http: superfluous response.WriteHeader call from "+caller())
+		w.s.log(slog.LevelError, "host: a second WriteHeader is ignored, called by "+caller())
 		return
 	}
 	if status < 100 || status > 999 {
-		panic(fmt.Sprintf("invalid WriteHeader code %v", status))
+		panic(fmt.Sprintf("host: WriteHeader: %d is not a status", status))
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		w.snapshot(status)
@@ -90,7 +90,7 @@ func (w *response) writeHeader(status int) {
 	}
 	w.wroteHeader, w.status = true, status
 	if status == http.StatusSwitchingProtocols {
-		w.s.log(slog.LevelError, "http: a handler cannot switch protocols here: response broken off")
+		w.s.log(slog.LevelError, "host: a handler cannot switch protocols here: response broken off")
 		return
 	}
 	w.snapshot(status)
@@ -291,8 +291,8 @@ func readSome(src io.Reader, p []byte, least int) (n int, err error) {
 	return n, err
 }
 
-// copied writes p, as much of it as a declared length has room for, and does
-// not hold it back if it is to go on.
+// copied writes p, as much of it as a declared length has room for, and holds
+// nothing back if it is to go on.
 func (w *response) copied(p []byte, on bool) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -302,21 +302,22 @@ func (w *response) copied(p []byte, on bool) (n int, err error) {
 	if !w.wroteHeader {
 		w.writeHeader(http.StatusOK)
 	}
-	if room := w.length - w.written; w.length >= 0 && int64(len(p)) > room && room > 0 && bodyAllowed(w.status) {
-		if n, err = w.write(p[:room]); err != nil {
-			return n, err
-		}
-		p = p[room:]
+	if !bodyAllowed(w.status) {
+		return 0, http.ErrBodyNotAllowed
 	}
-	if on && len(p) > 0 && w.buffered > 0 && w.sentHead {
-		w.empty(false)
+	var full error
+	if room := w.length - w.written; w.length >= 0 && int64(len(p)) > room {
+		p, full = p[:max(room, 0)], http.ErrContentLength
 	}
-	more, err := w.write(p)
+	n, err = w.write(p)
 	if on && err == nil {
 		w.empty(false)
 		err = w.err
 	}
-	return n + more, err
+	if err == nil {
+		err = full
+	}
+	return n, err
 }
 
 // SetReadDeadline limits reads of the request body, as http.ResponseController
@@ -356,7 +357,7 @@ func (w *response) finish() {
 	if w.length > w.accepted && !w.isHead && bodyAllowed(w.status) {
 		end = Aborted
 		if w.err == nil {
-			w.s.log(slog.LevelError, "http: wrote "+strconv.FormatInt(w.accepted, 10)+" bytes of a declared Content-Length of "+
+			w.s.log(slog.LevelError, "host: wrote "+strconv.FormatInt(w.accepted, 10)+" bytes of a declared Content-Length of "+
 				strconv.FormatInt(w.length, 10)+": response broken off")
 		}
 	}

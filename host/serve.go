@@ -60,13 +60,13 @@ func Serve(x Exchange) {
 	}
 	r, refused := s.newRequest(ctx)
 	if refused != nil {
-		s.log(slog.LevelInfo, "refused: "+refused.Error())
+		s.log(slog.LevelInfo, "host: refused: "+refused.Error())
 		s.refuse(refused)
 		return
 	}
 	h := lookup(s.app)
 	if h == nil {
-		s.log(slog.LevelError, "no such application")
+		s.log(slog.LevelError, "host: no such application")
 		s.refuse(nil)
 		return
 	}
@@ -167,6 +167,13 @@ func (s *serving) deadline(t time.Time, set func(Exchange, time.Time) error) err
 		return ErrHandlerReturned
 	}
 	return set(s.x, t)
+}
+
+// breakOff makes reads and writes fail, those that are blocked included.
+func (s *serving) breakOff() {
+	past := time.Unix(1, 0)
+	s.deadline(past, Exchange.SetReadDeadline)
+	s.deadline(past, Exchange.SetWriteDeadline)
 }
 
 // variables implements the request's scope.environ.
