@@ -1,0 +1,403 @@
+
+/*
+ * A request on its way to an application: admission, submission and the end.
+ */
+
+
+#include "ngx_http_pillion_module.h"
+
+
+static ngx_int_t ngx_http_pillion_choose_app(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx);
+static ngx_int_t ngx_http_pillion_refuse(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx, ngx_uint_t status);
+static void ngx_http_pillion_body_handler(ngx_http_request_t *r);
+static ngx_int_t ngx_http_pillion_submit(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx);
+static ngx_uint_t ngx_http_pillion_waits_for_client(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx);
+static void ngx_http_pillion_timeout_handler(ngx_event_t *ev);
+
+
+ngx_int_t
+ngx_http_pillion_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                     rc;
+    ngx_pool_cleanup_t           *cln;
+    ngx_http_pillion_ctx_t       *ctx;
+    ngx_http_pillion_loc_conf_t  *plcf;
+
+    plcf = ngx_http_get_module_loc_conf(r, ngx_http_pillion_module);
+
+    cln = ngx_pool_cleanup_add(r->pool, sizeof(ngx_http_pillion_ctx_t));
+    if (cln == NULL) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    ctx = cln->data;
+    ngx_memzero(ctx, sizeof(ngx_http_pillion_ctx_t));
+
+    ctx->request = r;
+    ctx->conf = plcf;
+    ctx->app = plcf->app->name;
+
+    cln->handler = ngx_http_pillion_cleanup;
+
+    ngx_http_set_ctx(r, ctx, ngx_http_pillion_module);
+
+    rc = ngx_http_pillion_choose_app(r, ctx);
+
+    if (rc != NGX_OK) {
+        return rc;
+    }
+
+    if (plcf->max_in_flight && *plcf->in_flight >= plcf->max_in_flight) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "pillion: %i requests of \"%V\" are in flight, "
+                      "refused by \"pillion_max_requests_in_flight\"",
+                      *plcf->in_flight, &ctx->app);
+
+        return ngx_http_pillion_refuse(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    (*plcf->in_flight)++;
+    ctx->counted = 1;
+
+    if (r == r->main && r->request_body == NULL && !plcf->request_buffering) {
+
+        ctx->streaming = 1;
+
+        if (r->headers_in.expect
+            && !r->expect_tested
+            && r->http_version == NGX_HTTP_VERSION_11
+            && (r->headers_in.content_length_n > 0 || r->headers_in.chunked))
+        {
+            /* the client waits for 100, the application's read asks for it */
+
+            ctx->expect = 1;
+
+            r->main->count++;
+            ngx_http_pillion_body_handler(r);
+
+            return NGX_DONE;
+        }
+
+        r->request_body_no_buffering = 1;
+    }
+
+    rc = ngx_http_read_client_request_body(r, ngx_http_pillion_body_handler);
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+        ngx_http_pillion_end(ctx);
+        return rc;
+    }
+
+    return NGX_DONE;
+}
+
+
+static ngx_int_t
+ngx_http_pillion_choose_app(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx)
+{
+    int32_t                       rc;
+    ngx_http_pillion_loc_conf_t  *plcf;
+
+    plcf = ctx->conf;
+
+    if (ngx_http_pillion_worker.queue == 0) {
+        ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                      "pillion: no library is loaded, restart nginx");
+        return ngx_http_pillion_refuse(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
+    if (plcf->app_value == NULL) {
+        ctx->target = plcf->app->handle;
+        return NGX_OK;
+    }
+
+    if (ngx_http_complex_value(r, plcf->app_value, &ctx->app) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    rc = ngx_http_pillion_worker.api.app_find((char *) ctx->app.data,
+                                              ctx->app.len,
+                                              &ctx->target);
+
+    if (rc == PILLION_OK) {
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "pillion: \"pillion_pass %V\" gave \"%V\": %s",
+                  &plcf->app->name, &ctx->app,
+                  ngx_http_pillion_worker.api.strerror(rc));
+
+    ctx->status = NGX_HTTP_NOT_FOUND;
+
+    return NGX_HTTP_NOT_FOUND;
+}
+
+
+static ngx_int_t
+ngx_http_pillion_refuse(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
+    ngx_uint_t status)
+{
+    ngx_table_elt_t  *h;
+
+    ctx->status = status;
+
+    if (status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+
+        h = ngx_list_push(&r->headers_out.headers);
+        if (h == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
+
+        ngx_memzero(h, sizeof(ngx_table_elt_t));
+
+        h->hash = 1;
+        ngx_str_set(&h->key, "Retry-After");
+        ngx_str_set(&h->value, "1");
+        h->lowcase_key = (u_char *) "retry-after";
+    }
+
+    return status;
+}
+
+
+static void
+ngx_http_pillion_body_handler(ngx_http_request_t *r)
+{
+    ngx_int_t                rc;
+    ngx_http_pillion_ctx_t  *ctx;
+
+    ctx = ngx_http_get_module_ctx(r, ngx_http_pillion_module);
+
+    ctx->feeding = 1;
+
+    ngx_http_pillion_prepare_body(r, ctx);
+
+    rc = ngx_http_pillion_submit(r, ctx);
+
+    if (rc != NGX_OK) {
+        ngx_http_pillion_end(ctx);
+        ngx_http_finalize_request(r, rc);
+        return;
+    }
+
+    r->connection->log->action = "waiting for application";
+
+    r->read_event_handler = ngx_http_pillion_read_handler;
+    r->write_event_handler = ngx_http_pillion_write_handler;
+
+    if (ctx->feeding && !ctx->expect) {
+        ngx_http_pillion_resume_body(r, ctx);
+        return;
+    }
+
+    if (ngx_http_pillion_watch_client(r, ctx) != NGX_OK) {
+        ngx_http_pillion_finalize(r, ctx, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
+}
+
+
+static ngx_int_t
+ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
+{
+    int32_t           rc;
+    ngx_buf_t        *b;
+    ngx_event_t      *ev;
+    pillion_request   pr;
+
+    ngx_memzero(&pr, sizeof(pillion_request));
+
+    pr.size = sizeof(pillion_request);
+    pr.app = ctx->target;
+    pr.data = ctx;
+    pr.credit = (uint32_t) ctx->conf->buffer_size;
+    pr.window = (uint32_t) ctx->conf->buffer_size;
+
+    if (ngx_http_pillion_create_environ(r, ctx, &pr) != NGX_OK) {
+        return NGX_HTTP_INTERNAL_SERVER_ERROR;
+    }
+
+    b = ctx->body ? ctx->body->buf : NULL;
+
+    if (b
+        && ctx->body->next == NULL
+        && ngx_buf_in_memory(b)
+        && (size_t) (b->last - b->pos) <= ctx->conf->buffer_size)
+    {
+        pr.body = (char *) b->pos;
+        pr.body_len = b->last - b->pos;
+        ctx->feeding = 0;
+
+    } else if (ctx->feeding) {
+        pr.flags = PILLION_REQUEST_MORE;
+    }
+
+    rc = ngx_http_pillion_worker.api.submit(ngx_http_pillion_worker.queue, &pr,
+                                            &ctx->handle);
+
+    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http pillion submit \"%V\": %d, body:%O more:%d",
+                   &ctx->app, rc, ctx->length, ctx->feeding);
+
+    if (rc == PILLION_OK) {
+
+        ctx->start = ngx_current_msec;
+        ctx->started = 1;
+
+        /* a quitting worker waits for requests by their timers */
+
+        ev = &ctx->timer;
+        ev->handler = ngx_http_pillion_timeout_handler;
+        ev->data = r->connection;
+        ev->log = r->connection->log;
+
+        ngx_add_timer(ev, ctx->conf->read_timeout);
+
+        ngx_http_pillion_post_flush();
+
+        return NGX_OK;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
+                  "pillion: request refused by the library: %s",
+                  ngx_http_pillion_worker.api.strerror(rc));
+
+    switch (rc) {
+
+    case PILLION_E_FULL:
+    case PILLION_E_STOPPED:
+        return ngx_http_pillion_refuse(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE);
+
+    case PILLION_E_LIMIT:
+        return ngx_http_pillion_refuse(r, ctx,
+                                       NGX_HTTP_REQUEST_ENTITY_TOO_LARGE);
+
+    default:
+        return ngx_http_pillion_refuse(r, ctx, NGX_HTTP_INTERNAL_SERVER_ERROR);
+    }
+}
+
+
+static ngx_uint_t
+ngx_http_pillion_waits_for_client(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx)
+{
+    ngx_event_t  *wev;
+
+    if (ctx->feeding && !ctx->full && !ctx->expect) {
+        return 1;
+    }
+
+    wev = r->connection->write;
+
+    return ctx->busy
+           && (r != r->connection->data || wev->delayed || !wev->ready);
+}
+
+
+static void
+ngx_http_pillion_timeout_handler(ngx_event_t *ev)
+{
+    ngx_connection_t        *c;
+    ngx_http_request_t      *r;
+    ngx_http_pillion_ctx_t  *ctx;
+
+    ctx = (ngx_http_pillion_ctx_t *)
+              ((u_char *) ev - offsetof(ngx_http_pillion_ctx_t, timer));
+
+    r = ctx->request;
+    c = r->connection;
+
+    ngx_http_set_log_request(c->log, r);
+
+    if (ngx_http_pillion_waits_for_client(r, ctx)) {
+        ngx_add_timer(ev, ctx->conf->read_timeout);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
+                  "pillion: application \"%V\" timed out", &ctx->app);
+
+    if (!r->header_sent) {
+        ctx->status = NGX_HTTP_GATEWAY_TIME_OUT;
+    }
+
+    ngx_http_pillion_finalize(r, ctx, NGX_HTTP_GATEWAY_TIME_OUT);
+
+    ngx_http_run_posted_requests(c);
+}
+
+
+void
+ngx_http_pillion_finalize(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
+    ngx_int_t rc)
+{
+    ngx_log_debug2(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "finalize http pillion request: %i, sent:%d",
+                   rc, r->header_sent);
+
+    ngx_http_pillion_end(ctx);
+
+    r->read_event_handler = ngx_http_block_reading;
+    r->connection->log->action = "sending to client";
+
+    if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
+
+        if (r->header_sent && rc != NGX_HTTP_REQUEST_TIME_OUT) {
+
+            /* a slow client may keep the request for long */
+
+            (void) ngx_http_pillion_worker.api.cancel(ctx->handle);
+            ngx_http_pillion_post_flush();
+
+            ngx_http_pillion_cut(r);
+            return;
+        }
+
+        if (!ctx->borrowed) {
+
+            /* an error page may take long, the application stops here */
+
+            ngx_http_pillion_release(ctx);
+        }
+    }
+
+    ngx_http_finalize_request(r, rc);
+}
+
+
+void
+ngx_http_pillion_end(ngx_http_pillion_ctx_t *ctx)
+{
+    if (ctx->timer.timer_set) {
+        ngx_del_timer(&ctx->timer);
+    }
+
+    if (ctx->counted) {
+        ctx->counted = 0;
+        (*ctx->conf->in_flight)--;
+    }
+
+    if (!ctx->ended) {
+        ctx->ended = 1;
+        ctx->time = ngx_current_msec - ctx->start;
+    }
+}
+
+
+void
+ngx_http_pillion_cleanup(void *data)
+{
+    ngx_http_pillion_ctx_t *ctx = data;
+
+    ngx_http_pillion_end(ctx);
+
+    if (ctx->started) {
+        ngx_http_pillion_release(ctx);
+    }
+}
