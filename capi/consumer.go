@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
+	"time"
 	"unsafe"
 
 	"pillion/host"
@@ -25,8 +26,14 @@ type consumer struct {
 	count     [8]byte // what in was read into, not looked at
 }
 
-func newConsumer(q *C.pl_queue) *consumer {
-	return &consumer{q: q, in: os.NewFile(uintptr(q.in_fd), "pillion queue")}
+// newConsumer fails if Go cannot wait for the queue's descriptor.
+func newConsumer(q *C.pl_queue) (*consumer, error) {
+	c := &consumer{q: q, in: os.NewFile(uintptr(q.in_fd), "pillion queue")}
+	if err := c.in.SetReadDeadline(time.Time{}); err != nil {
+		c.in.Close()
+		return nil, err
+	}
+	return c, nil
 }
 
 func (c *consumer) run() {
@@ -38,12 +45,17 @@ func (c *consumer) run() {
 			runtime.Gosched()
 			continue
 		}
+		closing := atomic.LoadUint32((*uint32)(&c.q.closing)) != 0
 		atomic.StoreUint32((*uint32)(&c.q.asleep), 1)
 		if atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&c.q.subs))) != nil {
 			atomic.StoreUint32((*uint32)(&c.q.asleep), 0)
 			continue
 		}
-		if atomic.LoadUint32((*uint32)(&c.q.closing)) != 0 {
+		if closing {
+			// Soon, and then nobody writes to in any more.
+			for atomic.LoadUint32((*uint32)(&c.q.closing)) != 2 {
+				runtime.Gosched()
+			}
 			return
 		}
 		if _, err := c.in.Read(c.count[:]); err != nil {

@@ -24,7 +24,7 @@ func publishApp(name string) {
 		names = *p
 	}
 	names = append(names[:len(names):len(names)], name)
-	apps.Store(&names)
+	apps.Store(&names) // before C can ask for it by index
 	publishName(name)
 }
 
@@ -144,6 +144,12 @@ func putPairs(p, text unsafe.Pointer, pairs []host.Pair) unsafe.Pointer {
 	return text
 }
 
+// clearPointers zeroes C memory that pointers will be written to: the collector
+// looks at what a pointer replaces, and takes it for one of its own.
+func clearPointers(p unsafe.Pointer, n uintptr) {
+	clear(unsafe.Slice((*byte)(p), n))
+}
+
 func putString(p unsafe.Pointer, s string) unsafe.Pointer {
 	copy(unsafe.Slice((*byte)(p), len(s)), s)
 	return unsafe.Add(p, len(s))
@@ -162,6 +168,7 @@ func newPart(pairs []host.Pair, body []byte) *C.pl_part {
 	if p == nil {
 		return nil
 	}
+	clearPointers(unsafe.Pointer(p), head+uintptr(len(pairs))*unsafe.Sizeof(C.pillion_pair{}))
 	*p = C.pl_part{size: C.uint64_t(size), pairs_len: C.uint32_t(len(pairs)), body_len: C.uint64_t(len(body))}
 	at := unsafe.Add(unsafe.Pointer(p), head)
 	text := at
@@ -185,6 +192,7 @@ func fillResponse(c *C.pillion_response, m *host.Memory) bool {
 	if at == nil {
 		return false
 	}
+	clearPointers(at, uintptr(len(m.Headers)+len(m.Trailers))*pair)
 	c.status = C.int32_t(m.Status)
 	c.handle = handle
 	trailers := unsafe.Add(at, uintptr(len(m.Headers))*pair)

@@ -174,7 +174,7 @@ func (x *exchange) refill() {
 	if atomic.LoadUint32(starved) == 0 {
 		return
 	}
-	if atomic.LoadUint64((*uint64)(&r.fed))-uint64(r.eaten) > uint64(r.ring_cap)/2 {
+	if atomic.LoadUint64((*uint64)(&r.fed))-uint64(r.eaten) > uint64(min(r.ring_cap, r.window))/2 {
 		return
 	}
 	if atomic.SwapUint32(starved, 0) != 0 {
@@ -243,6 +243,9 @@ func (x *exchange) sendLast(p *host.Part, f C.uint32_t, headers []host.Pair, pie
 	if len(p.Trailers) > 0 {
 		if f != 0 {
 			if err := x.put(newPart(headers, piece), f, p.Status); err != nil {
+				if end != 0 && err == ErrMemory {
+					x.put(nil, end, 0)
+				}
 				return err
 			}
 		}
@@ -282,9 +285,7 @@ func (x *exchange) put(c *C.pl_part, flags C.uint32_t, status int) error {
 	}
 	if c == nil {
 		// The end must be told even when there is no memory to tell it in.
-		if c = newPart(nil, nil); c == nil {
-			panic("pillion: out of memory")
-		}
+		c = &x.r.last
 		flags = C.PILLION_EVENT_ABORTED
 	}
 	c.flags = flags
@@ -299,13 +300,17 @@ func (x *exchange) put(c *C.pl_part, flags C.uint32_t, status int) error {
 		x.append(c)
 		return ErrGone
 	}
-	if flags&ends != 0 {
+	end := flags&ends != 0
+	if end {
 		x.ended = true
 		atomic.StoreUint32((*uint32)(&x.r.shut), 1)
-		atomic.StoreUint32((*uint32)(&x.r.ended), 1)
 	}
 	x.append(c)
 	x.signalLocked(0)
+	if end {
+		// Last: who sees it need not tell the goroutine of a release.
+		atomic.StoreUint32((*uint32)(&x.r.ended), 1)
+	}
 	return nil
 }
 
@@ -319,7 +324,7 @@ func (x *exchange) append(c *C.pl_part) {
 func (x *exchange) signal(bit uint32) {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if !x.released {
+	if !x.released && !x.ended {
 		x.signalLocked(bit)
 	}
 }

@@ -14,7 +14,6 @@ import (
 	"runtime/debug"
 	"runtime/metrics"
 	"sync"
-	"syscall"
 	"time"
 
 	"pillion/host"
@@ -34,17 +33,15 @@ func pl_go_init(config *C.pillion_config) (rc C.int32_t) {
 	if rc = pl_go_apps(); rc != C.PILLION_OK {
 		return rc
 	}
+	// Starts Go's poller now, while there are descriptors: without them it ends
+	// the process.
+	time.AfterFunc(time.Hour, func() {}).Stop()
 	s := settings(config)
-	if fd := int(config.crash_fd); fd != 0 {
-		own, err := syscall.Dup(fd)
-		if err != nil {
-			return C.PILLION_E_OS
-		}
-		syscall.CloseOnExec(own)
-		s.CrashOutput = os.NewFile(uintptr(own), "crash output")
+	if config.crash_fd != 0 {
+		s.CrashOutput = os.NewFile(uintptr(config.crash_fd), "crash output")
 		defer s.CrashOutput.Close()
 	}
-	if host.Start(s) != nil {
+	if err := host.Start(s); err != nil {
 		return C.PILLION_E_START
 	}
 	return C.PILLION_OK
@@ -101,6 +98,12 @@ func pl_go_call(req *C.pillion_request, textLen C.uint64_t, app C.uint32_t, resp
 //export pl_go_queue
 func pl_go_queue(q *C.pl_queue) (rc C.int32_t) {
 	defer guard(&rc, C.PILLION_E_MEMORY)
-	go newConsumer(q).run()
+	c, err := newConsumer(q)
+	if err != nil {
+		logError("pillion: cannot make a queue: " + err.Error())
+		q.in_fd = -1 // closed
+		return C.PILLION_E_OS
+	}
+	go c.run()
 	return C.PILLION_OK
 }

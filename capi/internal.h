@@ -11,6 +11,7 @@
 #define pl_add(p, v)      __atomic_add_fetch((p), (v), __ATOMIC_SEQ_CST)
 #define pl_sub(p, v)      __atomic_sub_fetch((p), (v), __ATOMIC_SEQ_CST)
 #define pl_fetch_or(p, v) __atomic_fetch_or((p), (v), __ATOMIC_SEQ_CST)
+#define pl_fetch_and(p, v) __atomic_fetch_and((p), (v), __ATOMIC_SEQ_CST)
 #define pl_cas(p, old, v) \
     __atomic_compare_exchange_n((p), (old), (v), 0, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST)
 

@@ -98,6 +98,7 @@ struct pl_req {
 
     /* The response: a list of parts that the goroutine appends to. */
     pl_part   stub;
+    pl_part   last;                 /* the end, if there is no memory for one  */
     pl_part  *tail;                 /* goroutine                               */
     pl_part  *cur;                  /* owner: the last part handed out         */
     pl_part  *oldest;               /* owner: the oldest not freed or kept     */
@@ -120,7 +121,7 @@ struct pl_queue {
     uint32_t  asleep;               /* shared: the consumer waits on in_fd     */
     uint32_t  armed;                /* shared: the next completion announces   */
     uint32_t  announced;            /* shared: out_fd has been written         */
-    uint32_t  closing;              /* shared                                  */
+    uint32_t  closing;              /* shared: 1 the owner has gone, 2 for good */
     int32_t   in_fd;                /* closed by the consumer                  */
     int32_t   out_fd;
 

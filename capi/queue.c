@@ -29,6 +29,15 @@ static void wake(pl_queue *q)
     }
 }
 
+/* Ends the consumer, which closes in_fd, but not before it reads 2: the number
+ * may be somebody else's then. */
+static void close_in(pl_queue *q)
+{
+    pl_store(&q->closing, 1);
+    eventfd_add(q->in_fd);
+    pl_store(&q->closing, 2);
+}
+
 void pl_queue_destroy(pl_queue *q)
 {
     pl_req *r, *next;
@@ -86,6 +95,7 @@ int32_t pillion_queue_new(const pillion_queue_config *given, uint64_t *queue)
 {
     pillion_queue_config config;
     pl_queue            *q;
+    uint64_t             handle;
     int32_t              rc = pl_guard();
 
     if (rc != PILLION_OK) {
@@ -117,12 +127,12 @@ int32_t pillion_queue_new(const pillion_queue_config *given, uint64_t *queue)
     }
     rc = pl_queue_make(&config, 0, &q);
     if (rc == PILLION_OK) {
-        *queue = pl_handle_put(PL_KIND_QUEUE, q);
-        if (*queue != 0) {
+        handle = pl_handle_put(PL_KIND_QUEUE, q);
+        if (handle != 0) {
+            *queue = handle;
             return PILLION_OK;
         }
-        pl_store(&q->closing, 1);
-        eventfd_add(q->in_fd);
+        close_in(q);
         pl_queue_unref(q);
         rc = PILLION_E_MEMORY;
     }
@@ -256,6 +266,7 @@ void pl_queue_start(pl_queue *q, pl_req *r)
 void pl_queue_release(pl_queue *q, pl_req *r)
 {
     r->released = 1;
+    r->handle = 0;
     pl_sub(&pl_count.requests, 1);
     if (!pl_load(&r->ended)) {
         pl_queue_command(q, r, PL_CMD_RELEASE);
@@ -429,8 +440,7 @@ int32_t pillion_queue_free(uint64_t queue)
         drop_ready(q);
     }
     hand_over(q);
-    pl_store(&q->closing, 1);
-    eventfd_add(q->in_fd);
+    close_in(q);
     pl_sub(&pl_count.queues, 1);
     pl_queue_unref(q);
     return PILLION_OK;

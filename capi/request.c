@@ -136,6 +136,7 @@ int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, ui
     r->body_ended = (req->flags & PILLION_REQUEST_MORE) == 0;
 
     memset(&r->stub, 0, sizeof(r->stub));
+    memset(&r->last, 0, sizeof(r->last));
     r->tail = r->cur = r->oldest = &r->stub;
     r->kept = NULL;
     r->handed = r->spent = 0;
@@ -155,7 +156,7 @@ int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, ui
 
 static void part_free(pl_req *r, pl_part *p)
 {
-    if (p != &r->stub) {
+    if (p != &r->stub && p != &r->last) {
         pl_sub(&pl_count.buffered, p->size);
         free(p);
     }
@@ -272,18 +273,26 @@ static int32_t ring_make(pl_req *r, uint64_t len, int32_t last)
     return PILLION_OK;
 }
 
+/* A ring is at least as large as its window unless the whole body is smaller. */
+static uint64_t ring_room(pl_req *r)
+{
+    uint64_t used = r->fed - pl_load(&r->eaten);
+    uint64_t limit = r->window < r->ring_cap ? r->window : r->ring_cap;
+
+    return limit - used;
+}
+
 /* The next stretch of the ring that can be written to, for a caller that fills
  * it in place and then calls pl_req_filled(); NULL if there is none. */
 char *pl_req_space(pl_req *r, uint64_t *space)
 {
-    uint64_t at, used;
+    uint64_t at;
 
     if (ring_make(r, r->window, 0) != PILLION_OK) {
         return NULL;
     }
-    used = r->fed - pl_load(&r->eaten);
     at = r->fed & (r->ring_cap - 1);
-    *space = r->ring_cap - used;
+    *space = ring_room(r);
     if (*space > r->ring_cap - at) {
         *space = r->ring_cap - at;
     }
@@ -304,7 +313,7 @@ void pl_req_filled(pl_req *r, uint64_t n)
 
 static uint64_t ring_put(pl_req *r, const char *bytes, uint64_t len)
 {
-    uint64_t free_bytes = r->ring_cap - (r->fed - pl_load(&r->eaten));
+    uint64_t free_bytes = ring_room(r);
     uint64_t at = r->fed & (r->ring_cap - 1);
     uint64_t n = len < free_bytes ? len : free_bytes;
     uint64_t to_end = r->ring_cap - at;

@@ -137,7 +137,7 @@ static int32_t read_body(pl_req *r, const pillion_io *io)
     int64_t  n;
     char    *at;
 
-    if (r->body_ended) {
+    if (r->body_ended || r->fed != pl_load(&r->eaten)) {
         return PILLION_OK;
     }
     at = pl_req_space(r, &space);
@@ -148,6 +148,8 @@ static int32_t read_body(pl_req *r, const pillion_io *io)
     if (n < 0 || (uint64_t) n > space) {
         return PILLION_E_IO;
     }
+    /* These bytes answer whatever was asked for up to here. */
+    pl_fetch_and(&r->sigs, ~PL_SIG_ROOM);
     pl_req_filled(r, (uint64_t) n);
     return PILLION_OK;
 }

@@ -5,6 +5,8 @@
 #include <pthread.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/eventfd.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -108,6 +110,26 @@ static int bad_fd(int32_t fd)
     return fd < 0 || (fd != 0 && fcntl(fd, F_GETFD) == -1);
 }
 
+/* Whether there are the few descriptors that Go needs to start: without them it
+ * would end the process. */
+static int descriptors(void)
+{
+    int fds[4], i, n, saved;
+
+    for (n = 0; n < 4; n++) {
+        fds[n] = eventfd(0, EFD_CLOEXEC);
+        if (fds[n] == -1) {
+            break;
+        }
+    }
+    saved = errno;
+    for (i = 0; i < n; i++) {
+        close(fds[i]);
+    }
+    errno = saved;
+    return n == 4;
+}
+
 int32_t pillion_init(const pillion_config *given)
 {
     pillion_config config;
@@ -138,7 +160,22 @@ int32_t pillion_init(const pillion_config *given)
         return PILLION_E_ARG;
     }
 
+    if (pl_load(&state) != NEW) {
+        return pl_load(&state) == STOPPED ? PILLION_E_STOPPED : PILLION_E_STATE;
+    }
+    if (!descriptors()) {
+        return PILLION_E_OS;
+    }
+    if (config.crash_fd != 0) {
+        config.crash_fd = fcntl(config.crash_fd, F_DUPFD_CLOEXEC, 3);
+        if (config.crash_fd == -1) {
+            return PILLION_E_OS;
+        }
+    }
     if (!pl_cas(&state, &expected, STARTING)) {
+        if (config.crash_fd != 0) {
+            close(config.crash_fd);
+        }
         return expected == STOPPED ? PILLION_E_STOPPED : PILLION_E_STATE;
     }
     log_fn = config.log;
@@ -212,10 +249,23 @@ void pl_log(int32_t level, char *msg, uint64_t len)
                        : level >= PILLION_LOG_WARN ? "warn"
                        : level >= PILLION_LOG_INFO ? "info"
                                                    : "debug";
+    struct iovec iov[3];
+    char         head[32];
+    int          n;
 
     if (log_fn != NULL) {
         log_fn(log_data, level, msg, len);
         return;
     }
-    dprintf(log_fd, "pillion: [%s] %.*s\n", name, (int) (len > 1 << 20 ? 1 << 20 : len), msg);
+    n = snprintf(head, sizeof(head), "pillion: [%s] ", name);
+    iov[0].iov_base = head;
+    iov[0].iov_len = (size_t) n;
+    iov[1].iov_base = msg;
+    iov[1].iov_len = len;
+    iov[2].iov_base = "\n";
+    iov[2].iov_len = 1;
+
+    /* One call, so that lines of several threads do not mix. */
+    while (writev(log_fd, iov, 3) == -1 && errno == EINTR) {
+    }
 }

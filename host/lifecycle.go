@@ -85,6 +85,7 @@ func Start(settings Settings) error {
 	}
 	life.started = true
 	if err := settings.apply(); err != nil {
+		logLine(slog.LevelError, []byte(err.Error()))
 		return err
 	}
 	bridgeLogs()

@@ -205,9 +205,7 @@ func (s *serving) newRequest(ctx context.Context) (*http.Request, *refusal) {
 	s.serverAddr, s.serverPort = f.serverAddr, f.serverPort
 	s.method, s.target, s.proto = f.method, f.uri, f.protocol
 	s.client = remoteAddr(f.remoteAddr, f.remotePort)
-	if s.proto == "" {
-		s.proto = "HTTP/1.1"
-	} else if s.proto == "INCLUDED" { // a server-side include, without a request of its own
+	if s.proto == "" || s.proto == "INCLUDED" { // not known; a server-side include
 		s.proto = "HTTP/1.0"
 	}
 	if s.target == "" {

@@ -92,7 +92,8 @@ func TestRequest_Host(t *testing.T) {
 		"usual port of https":        {m: environ("REQUEST_METHOD", "GET", "SERVER_NAME", "a", "SERVER_PORT", "443", "HTTPS", "on"), want: "a"},
 		"HTTP_HOST":                  {m: environ("REQUEST_METHOD", "GET", "SERVER_NAME", "a", "HTTP_HOST", "b"), want: "b"},
 		"two HTTP_HOST":              {m: environ("REQUEST_METHOD", "GET", "HTTP_HOST", "a", "HTTP_HOST", "b"), bad: "more than one Host header"},
-		"none":                       {m: environ("REQUEST_METHOD", "GET"), bad: "no Host header"},
+		"none":                       {m: environ("REQUEST_METHOD", "GET", "SERVER_PROTOCOL", "HTTP/1.1"), bad: "no Host header"},
+		"none, protocol not known":   {m: environ("REQUEST_METHOD", "GET")},
 		"none in HTTP/1.0":           {m: environ("REQUEST_METHOD", "GET", "SERVER_PROTOCOL", "HTTP/1.0")},
 		"none in HTTP/2":             {m: environ("REQUEST_METHOD", "GET", "SERVER_PROTOCOL", "HTTP/2.0")},
 		"only SERVER_NAME is no use": {m: Message{Environ: request("", "GET", "/").Environ, Headers: []Pair{{"A", "b"}}}, bad: "no Host header"},
@@ -210,7 +211,7 @@ func TestRequest_Refused(t *testing.T) {
 
 func TestRequest_Protocols(t *testing.T) {
 	for given, want := range map[string]string{
-		"": "HTTP/1.1 1 1", "HTTP/1.0": "HTTP/1.0 1 0", "INCLUDED": "HTTP/1.0 1 0",
+		"": "HTTP/1.0 1 0", "HTTP/1.0": "HTTP/1.0 1 0", "INCLUDED": "HTTP/1.0 1 0",
 		"HTTP/2": "HTTP/2.0 2 0", "HTTP/2.0": "HTTP/2.0 2 0", "HTTP/3": "HTTP/3.0 3 0", "HTTP/3.0": "HTTP/3.0 3 0",
 	} {
 		m := request("", "GET", "/")

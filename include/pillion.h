@@ -49,9 +49,9 @@
  *
  * Every function may be called from any thread, and from several threads at
  * once, except the functions of the queue drive: a queue belongs to one thread
- * at a time, its owner, and pillion_submit, _feed, _poll, _flush, _credit,
- * _cancel, _release and pillion_queue_free may only be called by the owner of
- * the queue concerned. Ownership may move between threads if the caller
+ * at a time, its owner, and pillion_queue_fd, _queue_free, pillion_submit, _feed,
+ * _poll, _flush, _credit, _cancel and _release may only be called by the owner
+ * of the queue concerned. Ownership may move between threads if the caller
  * synchronises the move. Several queues may be used side by side.
  *
  * Functions marked "never enters Go" run no Go code: they take a bounded, short
@@ -256,7 +256,8 @@ typedef struct pillion_config {
  * SERVER_PORT, SERVER_ADDR, SERVER_SOFTWARE, REMOTE_ADDR, REMOTE_PORT,
  * REQUEST_SCHEME, HTTPS ("on"), CONTENT_LENGTH, CONTENT_TYPE. Others reach the
  * application untouched. Without REQUEST_URI it is rebuilt from SCRIPT_NAME,
- * PATH_INFO and QUERY_STRING. SCRIPT_NAME, where it is not empty, is where the
+ * PATH_INFO and QUERY_STRING. Without SERVER_PROTOCOL the request is taken for
+ * HTTP/1.0; HTTP/1.1 needs a Host. SCRIPT_NAME, where it is not empty, is where the
  * application is mounted: it sees the rest as its path.
  *
  * headers holds the request's header fields under their own names, in order,
@@ -345,13 +346,19 @@ PILLION_EXPORT const char *pillion_strerror(int32_t status);
  *
  * PILLION_OK        started
  * PILLION_E_SIZE    config->size is shorter than the first version's
- * PILLION_E_ARG     a pair has a NULL pointer with a length, an environment
- *                   name is empty or has '=' or NUL in it, a descriptor is bad
- * PILLION_E_LIMIT   env_len or a length is absurd
+ * PILLION_E_ARG     a pair has a NULL pointer with a length; an environment
+ *                   name is empty or has '=' or NUL in it, a value NUL; a
+ *                   descriptor is bad; an unknown flag; gomaxprocs or
+ *                   memory_limit is negative
+ * PILLION_E_LIMIT   env_len is over PILLION_MAX_PAIRS, or the bytes at env or of
+ *                   server_software over PILLION_MAX_BLOCK
+ * PILLION_E_OS      a descriptor could not be had
+ * PILLION_E_MEMORY  out of memory
  * PILLION_E_STATE   called before
  * PILLION_E_STOPPED pillion_stop() was called
- * PILLION_E_START   an OnStart hook returned an error or panicked; it has been
- *                   logged. The library cannot be used, nor started again
+ * PILLION_E_START   a setting could not be applied, or an OnStart hook returned
+ *                   an error or panicked; it has been logged. The library cannot
+ *                   be used, nor started again
  * PILLION_E_FORKED  see FORK
  */
 PILLION_EXPORT int32_t pillion_init(const pillion_config *config);
@@ -361,14 +368,15 @@ PILLION_EXPORT int32_t pillion_init(const pillion_config *config);
  * writes its handle to *app. The handle is valid as long as the process lives.
  * name is borrowed until the call returns.
  *
- * Any thread. Before pillion_init() it waits until Go has initialised the
- * program's packages; after it, it never enters Go and never blocks. Works
- * before pillion_init() so that a configuration can be checked without
- * starting the applications.
+ * Any thread. Before pillion_init() has succeeded it waits until Go has
+ * initialised the program's packages; after that it never enters Go and never
+ * blocks. Works before pillion_init() so that a configuration can be checked
+ * without starting the applications.
  *
  * PILLION_OK       found
  * PILLION_E_ARG    name is NULL with a length, or app is NULL
  * PILLION_E_APP    no such application
+ * PILLION_E_MEMORY out of memory, only before pillion_init() has succeeded
  * PILLION_E_FORKED see FORK
  */
 PILLION_EXPORT int32_t pillion_app_find(const char *name, uint64_t name_len, uint64_t *app);
@@ -382,6 +390,7 @@ PILLION_EXPORT int32_t pillion_app_find(const char *name, uint64_t name_len, uin
  * PILLION_OK       written
  * PILLION_E_ARG    name or name_len is NULL
  * PILLION_E_APP    index is not below the number of applications
+ * PILLION_E_MEMORY as pillion_app_find()
  * PILLION_E_FORKED see FORK
  */
 PILLION_EXPORT int32_t pillion_app_name(uint32_t index, const char **name, uint64_t *name_len);
@@ -413,7 +422,7 @@ typedef struct pillion_stats_t {
     uint64_t requests;           /* requests of queue and serve not released   */
     uint64_t responses;          /* responses of call not freed                */
     uint64_t running;            /* handlers that have not returned            */
-    uint64_t buffered;           /* body bytes held in C memory, both ways     */
+    uint64_t buffered;           /* bytes of requests and responses in C memory */
     uint64_t goroutines;         /* as runtime.NumGoroutine                    */
     uint64_t heap;               /* bytes of live Go heap objects              */
     uint64_t wakes_in;           /* eventfd writes that woke Go                */
@@ -503,9 +512,14 @@ PILLION_EXPORT int32_t pillion_response_free(uint64_t handle);
  * The caller's side of one request. All callbacks run on the thread that called
  * pillion_serve(), one at a time, with data as their first argument. What they
  * are given is borrowed until they return. They may block; they must not call
- * functions of this header for the same request. A negative return (any) of
- * head, write, flush or trailers ends the response: the application's
- * context is cancelled and no callback but this request's end follows.
+ * functions of this header for the same request. A negative return (any) ends
+ * the response: the application's context is cancelled and no callback follows.
+ *
+ * While a callback runs no other does: as long as read waits for the client
+ * nothing is written and alive is not asked, whatever the application does. So
+ * read must come back in bounded time, with a negative number if the client
+ * sends nothing; an application that answers before it has read what the client
+ * holds back until it has seen the answer needs the queue drive.
  */
 typedef struct pillion_io {
     uint32_t size;
@@ -517,9 +531,8 @@ typedef struct pillion_io {
     void    *data;
 
     /* Reads up to cap (> 0) bytes of request body into buf. Returns how many,
-     * 0 at the end of the body, negative on a failure (the application's read
-     * fails and its context is cancelled). Called when the application reads and
-     * only if PILLION_REQUEST_MORE is set; may be NULL otherwise. */
+     * 0 at the end of the body, negative on a failure. Called when the
+     * application reads and nothing is left of what was read before, and only if PILLION_REQUEST_MORE is set; may be NULL otherwise. */
     int64_t (*read)(void *data, char *buf, uint64_t cap);
 
     /* Sends a response head. Status 1xx (never 101) is informational: zero or
@@ -559,7 +572,7 @@ typedef struct pillion_io {
  *
  * PILLION_OK        complete: the final head and the whole body were handed over
  * PILLION_E_ABORTED the application broke off (panic, or fewer bytes than its
- *                   Content-Length). If head was not called, answer 500;
+ *                   Content-Length). If no final head was given, answer 500;
  *                   otherwise make the cut visible to the client: close the
  *                   connection without the final chunk
  * PILLION_E_IO      a callback failed, or alive returned 0
@@ -601,8 +614,8 @@ typedef struct pillion_queue_config {
 
 #define PILLION_QUEUE_CONFIG_INIT { sizeof(pillion_queue_config), 0, 0, 0 }
 
-/* Hold back submissions, credits, cancellations, releases and fed bytes until
- * pillion_flush(). */
+/* Hold back submissions, credits, cancellations, releases and the news of fed
+ * bytes until pillion_flush() or pillion_poll(). */
 #define PILLION_QUEUE_BATCH 1u
 
 /*
@@ -624,10 +637,11 @@ PILLION_EXPORT int32_t pillion_queue_new(const pillion_queue_config *config, uin
 
 /*
  * Writes the queue's descriptor: readable when pillion_poll() has something to
- * hand out. Only wait for it to be readable (level or edge triggered); do not
+ * hand out, provided that the last pillion_poll() left nothing behind (*n < cap).
+ * Only wait for it to be readable (level or edge triggered); do not
  * read it: pillion_poll() does. It belongs to the queue, which closes it.
  *
- * Any thread. Never enters Go, never blocks.
+ * Owner only. Never enters Go, never blocks.
  *
  * PILLION_OK, PILLION_E_ARG (fd is NULL), PILLION_E_GONE, PILLION_E_FORKED
  */

@@ -1,4 +1,4 @@
-#!/bin/sh
+#!/bin/bash
 #
 # Builds ngx_http_pillion_module.so into a directory:
 #
@@ -46,19 +46,20 @@ cp -rL "$src" "$tmp/nginx"
 cc_opt="-O2 -g -fPIC -fstack-protector-strong -Wall -Wextra"
 
 if [ -n "${NGX_CONFIGURE:-}" ]; then
-    flags=$NGX_CONFIGURE
+    read -ra flags <<< "$NGX_CONFIGURE"
 elif [ -f "$src/conf_flags" ]; then
-    flags=$(sed -n 's/^NGX_CONF_FLAGS=(\(.*\))$/\1/p' "$src/conf_flags")
+    # The flags of Debian's nginx, as a bash array.
+    . "$src/conf_flags"
+    flags=("${NGX_CONF_FLAGS[@]}")
 else
-    flags="--with-compat --with-threads --with-http_ssl_module --with-http_v2_module"
+    flags=(--with-compat --with-threads --with-http_ssl_module --with-http_v2_module)
 fi
 
 log=$tmp/log
 
 if ! (
     cd "$tmp/nginx"
-    # shellcheck disable=SC2086
-    ./configure $flags --with-cc-opt="$cc_opt" --with-ld-opt="-Wl,-z,relro,-z,now" \
+    ./configure "${flags[@]}" --with-cc-opt="$cc_opt" --with-ld-opt="-Wl,-z,relro,-z,now" \
         --add-dynamic-module="$here"
     make -f objs/Makefile modules
 ) > "$log" 2>&1; then
