@@ -78,6 +78,10 @@ typedef struct {
     u_char                        *piece;     /* read from a temporary file */
     off_t                          length;    /* -1 if not known */
 
+#if (NGX_HTTP_V2)
+    ngx_connection_t              *cut;       /* RST_STREAM goes out there */
+#endif
+
     ngx_chain_t                   *free;
     ngx_chain_t                   *busy;
     size_t                         unsent;

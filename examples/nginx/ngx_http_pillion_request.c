@@ -400,4 +400,13 @@ ngx_http_pillion_cleanup(void *data)
     if (ctx->started) {
         ngx_http_pillion_release(ctx);
     }
+
+#if (NGX_HTTP_V2)
+    if (ctx->cut) {
+
+        /* with other streams open nginx only queues RST_STREAM */
+
+        ngx_post_event(ctx->cut->write, &ngx_posted_events);
+    }
+#endif
 }

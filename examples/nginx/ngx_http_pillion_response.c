@@ -491,6 +491,9 @@ ngx_http_pillion_cut(ngx_http_request_t *r)
     ngx_uint_t         framed;
     struct linger      linger;
     ngx_connection_t  *c;
+#if (NGX_HTTP_V2)
+    ngx_http_pillion_ctx_t  *ctx;
+#endif
 
     c = r->connection;
 
@@ -510,6 +513,8 @@ ngx_http_pillion_cut(ngx_http_request_t *r)
 
 #if (NGX_HTTP_V2)
     if (r->stream) {
+        ctx = ngx_http_get_module_ctx(r, ngx_http_pillion_module);
+        ctx->cut = r->stream->connection->connection;
         framed = 1;
     }
 #endif
