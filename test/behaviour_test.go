@@ -1,0 +1,121 @@
+// The behaviour table: what every host has to do, the same rows against each.
+
+package test
+
+import (
+	"slices"
+	"testing"
+)
+
+// hosts are all there are.
+var hosts = []struct {
+	name  string
+	start func(*testing.T) *server
+}{
+	{"memory", startMemory},
+	{"call", func(t *testing.T) *server { return startC(t, "call") }},
+	{"serve", func(t *testing.T) *server { return startC(t, "serve") }},
+	{"queue", func(t *testing.T) *server { return startC(t, "queue") }},
+	{"nginx", startNginx},
+	{"nginx-buffering", startNginxBuffering},
+	{"nginx-http2", startNginxHTTP2},
+}
+
+// row is a behaviour.
+type row struct {
+	name string
+	run  func(t *testing.T, s *server)
+}
+
+// Why a row does not apply to a host.
+const (
+	wholeOnly   = "call takes the whole body and gives the whole response"
+	noGoexit    = "Go cannot catch runtime.Goexit on a foreign thread: pillion.h, pillion_call"
+	noWatch     = "call runs on the thread that would have to look whether the client is there"
+	bufferFirst = "the server reads the whole request body before it submits the request"
+	byHand      = "the row speaks HTTP/1 by hand"
+	noHop       = "HTTP/2 has no chunked coding, nor Connection header"
+	noInfo      = "this nginx has no early hints: they came with 1.29"
+	refuses     = "nginx itself answers such a request"
+)
+
+// exceptions says, in one place, which rows do not apply to which hosts.
+var exceptions = map[string]map[string]string{
+	"call": {
+		"chunked_upload_has_no_length_while_it_lasts": wholeOnly,
+		"flush_is_seen_at_once":                       wholeOnly,
+		"upload_and_download_at_the_same_time":        wholeOnly,
+		"slow_reader_stops_the_handler":               wholeOnly,
+		"slow_handler_stops_the_upload":               wholeOnly,
+		"early_answer_to_an_upload":                   wholeOnly,
+		"client_leaving_in_an_upload_is_an_error":     wholeOnly,
+		"expect_is_answered_by_the_read":              wholeOnly,
+		"expect_without_a_read_gets_no_100":           wholeOnly,
+		"client_leaving_cancels_the_context":          noWatch,
+		"client_leaving_fails_the_write":              noWatch,
+		"goexit_before_the_first_byte_is_500":         noGoexit,
+		"goexit_after_the_first_byte_is_a_cut":        noGoexit,
+		"informational_heads_precede_the_final":       "informational responses are not handed out: pillion.h, pillion_call",
+	},
+	"nginx": {
+		"informational_heads_precede_the_final": noInfo,
+		"unknown_expectation_is_417":            refuses,
+	},
+	"nginx-buffering": {
+		"upload_and_download_at_the_same_time":        bufferFirst,
+		"slow_handler_stops_the_upload":               bufferFirst,
+		"early_answer_to_an_upload":                   bufferFirst,
+		"client_leaving_in_an_upload_is_an_error":     bufferFirst,
+		"chunked_upload_has_no_length_while_it_lasts": bufferFirst,
+		"expect_is_answered_by_the_read":              bufferFirst,
+		"expect_without_a_read_gets_no_100":           bufferFirst,
+		"informational_heads_precede_the_final":       noInfo,
+		"unknown_expectation_is_417":                  refuses,
+	},
+	"nginx-http2": {
+		"informational_heads_precede_the_final": noInfo,
+	},
+}
+
+func init() {
+	for _, name := range []string{
+		"request_line_arrives_verbatim", "repeated_request_headers_keep_their_order",
+		"keepalive_connection_serves_many_requests", "http10_response_ends_with_the_connection",
+		"http10_abort_is_a_reset", "pipelined_requests_are_answered_in_order",
+		"expect_is_answered_by_the_read", "expect_without_a_read_gets_no_100", "unknown_expectation_is_417",
+		"cookies_are_one_header_or_many", "client_leaving_in_an_upload_is_an_error",
+		"two_lengths_are_refused", "slow_reader_stops_the_handler", "slow_handler_stops_the_upload",
+	} {
+		exceptions["nginx-http2"][name] = byHand
+	}
+	exceptions["nginx-http2"]["chunked_upload_arrives_whole"] = byHand
+	exceptions["nginx-http2"]["chunked_upload_has_no_length_while_it_lasts"] = noHop
+}
+
+func TestBehaviour(t *testing.T) {
+	rows := slices.Concat(bodyRows, streamRows, requestRows, responseRows, troubleRows)
+	known := map[string]bool{}
+	for _, r := range rows {
+		known[r.name] = true
+	}
+	for host, names := range exceptions {
+		for name := range names {
+			if !known[name] {
+				t.Errorf("exceptions of %s: there is no row %s", host, name)
+			}
+		}
+	}
+	for _, h := range hosts {
+		t.Run(h.name, func(t *testing.T) {
+			s := h.start(t)
+			returnsToBaseline(t, s)
+			for _, r := range rows {
+				if why, ok := exceptions[h.name][r.name]; ok {
+					t.Logf("%s does not apply: %s", r.name, why)
+					continue
+				}
+				t.Run(r.name, func(t *testing.T) { r.run(t, s) })
+			}
+		})
+	}
+}

@@ -1,0 +1,388 @@
+package test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"pillion/test/behave"
+)
+
+// install puts another build of the library where nginx finds it, by a rename.
+func (n *nginx) install(version string) {
+	n.t.Helper()
+	copyFile(n.t, library(n.t, version), n.path("app.so"))
+}
+
+func TestNginx_ReloadUnderLoadFailsNoRequest(t *testing.T) {
+	library(t, "two") // not to be built while the load runs
+	n := conf{workers: "2"}.start(t)
+	old := n.workers(2)
+
+	// Eight clients, until they are told to stop, or 40,000 requests. Half of
+	// them keep their connections and send a request again, as HTTP clients
+	// do, if nginx closes one that is idle: a quitting worker does. That
+	// nginx has dropped none that it had read shows in its access log.
+	ctx, stop := context.WithCancel(t.Context())
+	var requests, failures atomic.Int64
+	var first atomic.Value
+	var wg sync.WaitGroup
+	for i := range 8 {
+		wg.Go(func() {
+			c := newServer("load", n.base, n.dial, n.log)
+			defer c.client.CloseIdleConnections()
+			c.client.Transport.(*http.Transport).DisableKeepAlives = i%2 == 0
+			for j := 0; j < 5000 && ctx.Err() == nil; j++ {
+				token := fmt.Sprintf("t%d-%d", i, j)
+				body := strings.Repeat(token, 1+j%300)
+				a, err := c.try("POST", "/cross/"+token, strings.NewReader(body), "X-Token", token, "Idempotency-Key", token)
+				if err == nil {
+					err = a.err
+				}
+				if err == nil && (a.StatusCode != 200 || !strings.HasSuffix(a.body, body)) {
+					err = fmt.Errorf("%s: %.100s", a.Status, a.body)
+				}
+				if err != nil {
+					failures.Add(1)
+					first.CompareAndSwap(nil, err.Error())
+				}
+				requests.Add(1)
+			}
+		})
+	}
+	version := func() string {
+		var r behave.Runtime
+		n.get(t, "/runtime").into(t, &r)
+		return r.Version
+	}
+	eventually(t, "load", func() bool { return requests.Load() > 500 })
+	for _, to := range []string{"two", "one", "two"} {
+		n.install(to)
+		before := requests.Load()
+		n.signal(syscall.SIGHUP)
+		eventually(t, "the new version "+to, func() bool { return version() == to })
+		eventually(t, "more load", func() bool { return requests.Load() > before+500 || ctx.Err() != nil })
+	}
+	stop()
+	wg.Wait()
+	n.client.CloseIdleConnections()
+	eventually(t, "the old workers' end", func() bool { return !running(old[0]) && !running(old[1]) && len(n.children()) == 2 })
+	assert.Zero(t, failures.Load(), "first: %v", first.Load())
+	for line := range strings.Lines(n.read("access.log")) {
+		if strings.Contains(line, "/cross/") && !strings.Contains(line, `HTTP/1.1" 200 `) {
+			assert.Fail(t, "dropped: "+line)
+		}
+	}
+	t.Logf("%d requests over three reloads, %d failed", requests.Load(), failures.Load())
+}
+
+func TestNginx_QuitLetsRequestsFinish(t *testing.T) {
+	n := conf{http: `pillion_env BEHAVE_STOP_FILE @dir@/apps/stopped;`}.start(t)
+	key := newKey()
+	held := make(chan answer, 1)
+	go func() {
+		a, err := n.try("GET", "/hold?send=begin+&key="+key+"&file="+n.path("apps/go"), nil)
+		assert.NoError(t, err)
+		held <- a
+	}()
+	n.await(t, key+"/in")
+	worker := n.workers(1)[0]
+	n.client.CloseIdleConnections()
+	n.signal(syscall.SIGQUIT)
+	n.awaitLog(t, "gracefully shutting down")
+	assert.True(t, running(worker))
+	assert.NoFileExists(t, n.path("apps/stopped"))
+	select {
+	case <-n.exited:
+		t.Fatal("nginx has not waited for the request")
+	case <-time.After(300 * time.Millisecond): // no event tells that nothing happens
+	}
+	// No new connection is taken any more: a file has to tell the handler.
+	require.NoError(t, os.WriteFile(n.path("apps/go"), nil, 0o644))
+	a := <-held
+	assert.NoError(t, a.err)
+	assert.Equal(t, "begin held", a.body)
+	<-n.exited
+	assert.Equal(t, "stopped one\n", n.read("apps/stopped"))
+}
+
+func TestNginx_StopHookRunsOncePerWorker(t *testing.T) {
+	n := conf{workers: "2", http: `pillion_env BEHAVE_STOP_FILE @dir@/apps/stopped;`}.start(t)
+	n.get(t, "/facts/x")
+	n.client.CloseIdleConnections()
+	n.signal(syscall.SIGTERM)
+	<-n.exited
+	assert.Equal(t, "stopped one\nstopped one\n", n.read("apps/stopped"))
+}
+
+func TestNginx_StopHookHasADeadline(t *testing.T) {
+	n := conf{http: `pillion_env BEHAVE_STOP hang; pillion_stop_timeout 300ms;`}.start(t)
+	n.get(t, "/facts/x")
+	n.client.CloseIdleConnections()
+	n.signal(syscall.SIGQUIT)
+	begin := time.Now()
+	<-n.exited
+	assert.Less(t, time.Since(begin), 5*time.Second)
+	n.awaitLog(t, "stopping")
+}
+
+func TestNginx_CrashedWorkerIsReplacedAndTheStackIsLogged(t *testing.T) {
+	for _, c := range []struct{ how, logged string }{
+		{"panic", "a panic in a goroutine of its own"},
+		{"map", "concurrent map writes"},
+		{"stack", "stack overflow"},
+		{"exit", "exited with code 3"},
+	} {
+		t.Run(c.how, func(t *testing.T) {
+			n := conf{allowed: []string{`exited on signal`, `exited with`}}.start(t)
+			worker := n.workers(1)[0]
+			_, err := n.try("GET", "/crash?how="+c.how, nil)
+			assert.Error(t, err)
+			n.awaitLog(t, c.logged)
+			if c.how != "exit" {
+				n.awaitLog(t, "behave.serveCrash") // in the stack
+				n.awaitLog(t, "exited on signal 6")
+			}
+			var r behave.Runtime
+			eventually(t, "another worker", func() bool {
+				a, err := n.try("GET", "/runtime", nil)
+				if err != nil || a.StatusCode != 200 {
+					return false
+				}
+				a.into(t, &r)
+				return r.Pid != worker
+			})
+			assert.False(t, running(worker))
+		})
+	}
+}
+
+func TestNginx_CrashOfOneWorkerLeavesTheOther(t *testing.T) {
+	n := conf{workers: "2", allowed: []string{`exited on signal`}}.start(t)
+	pids := n.pids(t, 2)
+	_, err := n.try("GET", "/crash?how=panic", nil)
+	assert.Error(t, err)
+	n.awaitLog(t, "exited on signal")
+	eventually(t, "two workers", func() bool { return len(n.children()) == 2 })
+	survivors := 0
+	for pid := range n.pids(t, 2) {
+		if pids[pid] {
+			survivors++
+		}
+	}
+	assert.Equal(t, 1, survivors)
+}
+
+// pids are the workers that answer, when there are that many.
+func (n *nginx) pids(t *testing.T, want int) map[int]bool {
+	t.Helper()
+	pids := map[int]bool{}
+	eventually(t, "all workers have answered", func() bool {
+		// Together, so that they do not all fall to the one that is awake.
+		var wg sync.WaitGroup
+		var mu sync.Mutex
+		for range 16 {
+			wg.Go(func() {
+				c := newServer("one", n.base, n.dial, n.log)
+				defer c.client.CloseIdleConnections()
+				var r behave.Runtime
+				a, err := c.try("GET", "/runtime?gc=1", nil)
+				if err != nil || a.StatusCode != 200 {
+					return
+				}
+				a.into(t, &r)
+				mu.Lock()
+				pids[r.Pid] = true
+				mu.Unlock()
+			})
+		}
+		wg.Wait()
+		return len(pids) >= want
+	})
+	return pids
+}
+
+func TestNginx_TwoWorkersHaveALibraryEach(t *testing.T) {
+	n := conf{workers: "2"}.start(t)
+	var want []int
+	for pid := range n.pids(t, 2) {
+		want = append(want, pid)
+	}
+	assert.ElementsMatch(t, n.children(), want)
+}
+
+func TestNginx_MasterNeverLoadsTheLibrary(t *testing.T) {
+	n := conf{}.start(t)
+	n.get(t, "/facts/x")
+	maps := func(pid int) string {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+		require.NoError(t, err)
+		return string(b)
+	}
+	threads := func(pid int) int {
+		entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", pid))
+		require.NoError(t, err)
+		return len(entries)
+	}
+	assert.Contains(t, maps(n.workers(1)[0]), n.path("app.so"))
+	n.install("two")
+	n.signal(syscall.SIGHUP)
+	eventually(t, "the new version", func() bool { return n.runtime(t, "").Version == "two" })
+	master := n.master.Process.Pid
+	assert.NotContains(t, maps(master), "app.so")
+	assert.Equal(t, 1, threads(master))
+}
+
+func TestNginx_CacheHelpersDoNotLoadTheLibrary(t *testing.T) {
+	n := conf{http: `proxy_cache_path @dir@/cache keys_zone=c:1m;`}.start(t)
+	n.get(t, "/facts/x")
+	worker := n.runtime(t, "").Pid
+	for _, pid := range n.children() {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/maps", pid))
+		if err != nil {
+			continue // the loader has ended
+		}
+		assert.Equal(t, pid == worker, strings.Contains(string(b), "app.so"))
+	}
+}
+
+func TestNginx_DescriptorsStayConstant(t *testing.T) {
+	n := conf{}.start(t)
+	returnsToBaseline(t, n.server)
+	request := func(i int) {
+		switch i % 4 {
+		case 0:
+			w := n.wire(t, "GET /facts/x HTTP/1.1\nHost: h\nConnection: close\n\n")
+			w.answer("GET")
+			w.Close()
+		case 1:
+			n.get(t, "/panic?n=10&flush=1")
+		case 2:
+			n.do(t, "POST", "/unread", strings.NewReader(strings.Repeat("x", 100000)))
+		case 3:
+			w := n.wire(t, "GET /bytes?n=1000000&seed=d HTTP/1.1\nHost: h\n\n")
+			w.response("GET")
+			w.Close()
+		}
+	}
+	for i := range 100 {
+		request(i)
+	}
+	n.client.CloseIdleConnections()
+	before := n.runtime(t, "gc=1")
+	for i := range 1000 {
+		request(i)
+	}
+	eventually(t, "as many descriptors as before", func() bool {
+		n.client.CloseIdleConnections()
+		return n.runtime(t, "").Files <= before.Files
+	})
+	if !sanitizing() { // whose allocator keeps freed memory
+		assert.Less(t, n.runtime(t, "gc=1").RSS-before.RSS, int64(16<<20))
+	}
+}
+
+func TestNginx_ConfigurationErrors(t *testing.T) {
+	location := func(text string) string { return "location / { " + text + " }" }
+	pass := location("pillion_pass behave;")
+	for _, c := range []struct {
+		name string
+		conf conf
+		says []string
+	}{
+		{"missing_library", conf{library: "none", http: "pillion_library /no/such/app.so;", server: pass},
+			[]string{"there is no file", "/no/such/app.so", "nginx.conf:"}},
+		{"no_library_directive", conf{library: "none", server: pass}, []string{"pillion_library", "nginx.conf:"}},
+		{"not_a_library", conf{library: "behave/behave.go", server: pass}, []string{"is not a shared library", "nginx.conf:"}},
+		{"not_pillion", conf{library: plugin(t, "stranger", strangerSource), server: pass}, []string{"is not a Pillion library", "nginx.conf:"}},
+		{"wrong_abi", conf{library: plugin(t, "future", futureSource), server: pass}, []string{"ABI version 2.0", "is needed", "nginx.conf:"}},
+		{"unknown_app", conf{server: location("pillion_pass behvae;")}, []string{`"behvae"`, `"behave"`, `"other"`, "nginx.conf:"}},
+		{"library_that_ends_the_process", conf{library: plugin(t, "exits", exitsSource), server: pass}, []string{"pillion", "nginx.conf:"}},
+		{"duplicate_library", conf{http: "pillion_library x.so;", server: pass}, []string{`"pillion_library" directive is duplicate`}},
+		{"duplicate_pass", conf{server: location("pillion_pass behave; pillion_pass other;")}, []string{`"pillion_pass" directive is duplicate`}},
+		{"script_name_without_slash", conf{server: location("pillion_pass behave; pillion_script_name app;")}, []string{`must start with "/"`}},
+		{"gc_percent", conf{http: "pillion_gc_percent lots;", server: pass}, []string{`must be a positive number or "off"`}},
+		{"gomaxprocs", conf{http: "pillion_gomaxprocs 0;", server: pass}, []string{"must be between 1 and 1024"}},
+		{"buffer_size", conf{server: location("pillion_pass behave; pillion_buffer_size 0;")}, []string{"pillion_buffer_size"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			out, err := c.conf.check(t)
+			assert.Error(t, err)
+			for _, text := range c.says {
+				assert.Contains(t, out, text)
+			}
+			assert.Contains(t, out, "[emerg]")
+		})
+	}
+	t.Run("right", func(t *testing.T) {
+		out, err := conf{server: everything + `location /v/ { pillion_pass $host; }`}.check(t)
+		assert.NoError(t, err, out)
+		assert.Contains(t, out, "syntax is ok")
+	})
+	t.Run("no_pass_needs_no_library", func(t *testing.T) {
+		out, err := conf{library: "none", server: location("return 200;")}.check(t)
+		assert.NoError(t, err, out)
+	})
+	t.Run("check_starts_no_application", func(t *testing.T) {
+		out, err := conf{http: "pillion_env BEHAVE_START error;", server: pass}.check(t)
+		assert.NoError(t, err, out)
+	})
+}
+
+const exitsSource = "#include <stdlib.h>\n__attribute__((constructor)) static void at_load(void) { _Exit(0); }\n"
+
+func TestNginx_ReloadWithABrokenLibraryKeepsTheOld(t *testing.T) {
+	n := conf{allowed: []string{`is not a shared library`}}.start(t)
+	pid := n.runtime(t, "").Pid
+	copyFile(t, "behave/behave.go", n.path("app.so"))
+	n.signal(syscall.SIGHUP)
+	n.awaitLog(t, "is not a shared library")
+	assert.Equal(t, pid, n.runtime(t, "").Pid)
+	n.install("two")
+	n.signal(syscall.SIGHUP)
+	eventually(t, "the new version", func() bool { return n.runtime(t, "").Version == "two" })
+}
+
+func TestNginx_FailedStartIsToldAndNotRepeatedForEver(t *testing.T) {
+	for _, how := range []string{"error", "panic"} {
+		n := conf{http: "pillion_env BEHAVE_START " + how + ";", allowed: []string{`.`}}
+		run := n.start(t)
+		run.awaitLog(t, "cannot serve and exits")
+		run.awaitLog(t, "to order")
+		run.awaitLog(t, "fatal code 2")
+	}
+}
+
+func TestNginx_SingleProcessServesAndKeepsItsLibrary(t *testing.T) {
+	n := conf{main: "master_process off;"}.start(t)
+	returnsToBaseline(t, n.server)
+	assert.Equal(t, n.master.Process.Pid, n.runtime(t, "").Pid)
+	n.install("two")
+	n.signal(syscall.SIGHUP)
+	n.awaitLog(t, "keeps the library")
+	assert.Equal(t, "one", n.runtime(t, "").Version)
+	assert.Equal(t, "the other application: /other", n.whole(t, "/other").body)
+}
+
+func TestNginx_ApplicationsMayRunPrograms(t *testing.T) {
+	n := conf{}.start(t)
+	assert.Equal(t, "child says hello\n", n.whole(t, "/exec").body)
+}
+
+func TestNginx_BuildScriptRefusesWhatIsNoSource(t *testing.T) {
+	out, err := exec.Command("../examples/nginx/build.sh", filepath.Join(tempDir(t, "build"), "out"), t.TempDir()).CombinedOutput()
+	assert.Error(t, err)
+	assert.Contains(t, string(out), "is not an nginx source tree")
+}
