@@ -60,7 +60,6 @@ test:
 	@$(MAKE) -s library module
 	@go test -count=1 -timeout 20m ./...
 	@go test -count=1 -race -skip Readme ./host/... ./capi/... ./examples/app
-	@go test -count=1 -race -run 'TestBehaviour/memory' ./test
 	@PILLION_SANITIZE=1 go test -count=1 -timeout 20m -run '$(SANITIZED)' ./test
 
 clean:

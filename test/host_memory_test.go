@@ -54,6 +54,11 @@ func serveMemory(c net.Conn) {
 			return
 		}
 		if !x.serve() {
+			if x.end == host.Complete && x.body != nil && !x.expect && x.proto == "HTTP/1.1" {
+				// A client that still sends must get to read the answer.
+				c.SetReadDeadline(time.Now().Add(patience))
+				io.Copy(io.Discard, c)
+			}
 			return
 		}
 	}
@@ -276,8 +281,10 @@ func (x *memoryExchange) Send(p *host.Part) error {
 		}
 		if p.Status >= 200 {
 			x.headed = true
-			// Nobody has asked for the body, and now nobody can.
-			x.close = x.close || x.expect
+			// What is left of the body then may be left for ever.
+			x.mu.Lock()
+			x.close = x.close || !x.ended
+			x.mu.Unlock()
 			if x.chunked = !framed && x.proto == "HTTP/1.1"; x.chunked {
 				b.WriteString("Transfer-Encoding: chunked\r\n")
 			} else if !framed {

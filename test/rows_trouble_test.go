@@ -106,9 +106,6 @@ var troubleRows = []row{
 		assert.NotEmpty(t, s.await(t, key+"/end"))
 	}},
 	{"handler_may_outlive_its_client", func(t *testing.T, s *server) {
-		if _, ok := exceptions[s.name]["client_leaving_cancels_the_context"]; ok {
-			t.Skip("does not apply: " + noWatch)
-		}
 		key := newKey()
 		ctx, leave := context.WithCancel(t.Context())
 		req, err := http.NewRequestWithContext(ctx, "GET", s.base+"/hold?linger=1&send=begin&key="+key, nil)
