@@ -638,8 +638,9 @@ PILLION_EXPORT int32_t pillion_queue_new(const pillion_queue_config *config, uin
 /*
  * Writes the queue's descriptor: readable when pillion_poll() has something to
  * hand out, provided that the last pillion_poll() left nothing behind (*n < cap).
- * Only wait for it to be readable (level or edge triggered); do not
- * read it: pillion_poll() does. It belongs to the queue, which closes it.
+ * Now and then it is readable for nothing. Only wait for it to be readable (level
+ * or edge triggered); do not read it: pillion_poll() does. It belongs to the
+ * queue, which closes it.
  *
  * Owner only. Never enters Go, never blocks.
  *
