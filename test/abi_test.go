@@ -57,12 +57,14 @@ func TestHeaders_CompileAlone(t *testing.T) {
 		} {
 			for i, program := range dialect.programs {
 				path, err := exec.LookPath(program)
+				if err != nil && i > 0 {
+					t.Logf("no second opinion by %s, which is not installed", program)
+					continue
+				}
 				for _, std := range dialect.std {
 					t.Run(header+"/"+program+"/"+std, func(t *testing.T) {
-						if err != nil && i == 0 {
+						if err != nil {
 							missing(t, program)
-						} else if err != nil {
-							t.Skip("a second opinion, not installed: " + program)
 						}
 						cmd := exec.Command(path, "-x", dialect.language, "-std="+std, "-Wall", "-Wextra", "-pedantic",
 							"-Wshadow", "-Wundef", "-Werror", "-I../include", "-c", "-o", filepath.Join(t.TempDir(), "o"), "-")
