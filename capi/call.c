@@ -67,7 +67,7 @@ int32_t pillion_call(const pillion_request *given, pillion_response *response)
         return PILLION_E_SIZE;
     }
     rc = pl_request_check(given, &req, &text_len, &app);
-    if (rc == PILLION_OK && (req.flags & PILLION_REQUEST_MORE) != 0) {
+    if (rc == PILLION_OK && req.flags != 0) {
         rc = PILLION_E_ARG;
     }
     if (rc == PILLION_OK) {

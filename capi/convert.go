@@ -98,27 +98,45 @@ func callMessage(req *C.pillion_request, textLen uint64, app uint32) host.Messag
 
 // message copies a submitted request: its text is contiguous already.
 func message(r *C.pl_req) host.Message {
-	rest := goString(r.text, uint64(r.text_len))
 	environ, headers := int(r.environ_len), int(r.headers_len)
-	pairs := make([]host.Pair, environ+headers)
-	if len(pairs) > 0 {
-		lens := unsafe.Slice(r.lens, 2*len(pairs))
-		for i := range pairs {
-			n, v := lens[2*i], lens[2*i+1]
-			pairs[i].Name, rest = rest[:n], rest[n:]
-			pairs[i].Value, rest = rest[:v], rest[v:]
-		}
-	}
+	pairs := takePairs(r.lens, environ+headers, goString(r.text, uint64(r.text_len)))
 	m := host.Message{
 		App:     appName(uint32(r.app)),
 		Environ: pairs[:environ:environ],
 		Headers: pairs[environ:],
 		More:    r.flags&C.PILLION_REQUEST_MORE != 0,
+		Files:   r.flags&C.PILLION_REQUEST_FILES != 0,
+		Hijack:  r.flags&C.PILLION_REQUEST_HIJACK != 0,
 	}
 	if r.body_len > 0 {
 		m.Body = append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(r.body)), uint64(r.body_len))...)
 	}
 	return m
+}
+
+// takePairs cuts n pairs from text, by the lengths of names and values at lens.
+func takePairs(lens *C.uint32_t, n int, text string) []host.Pair {
+	pairs := make([]host.Pair, n)
+	if n == 0 {
+		return pairs
+	}
+	at := unsafe.Slice(lens, 2*n)
+	for i := range pairs {
+		name, value := at[2*i], at[2*i+1]
+		pairs[i].Name, text = text[:name], text[name:]
+		pairs[i].Value, text = text[:value], text[value:]
+	}
+	return pairs
+}
+
+// requestTrailers copies what followed the request body, once it has ended.
+func requestTrailers(r *C.pl_req) []host.Pair {
+	n := uintptr(r.trailers_len)
+	if n == 0 {
+		return nil
+	}
+	text := unsafe.Add(unsafe.Pointer(r.trailers), n*2*unsafe.Sizeof(C.uint32_t(0)))
+	return takePairs(r.trailers, int(n), goString((*C.char)(text), uint64(r.trailers_text)))
 }
 
 // pairsSize is how much C memory putPairs needs.

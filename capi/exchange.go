@@ -45,6 +45,7 @@ type exchange struct {
 	infos   int
 	flushed bool // nothing was sent since the last flush
 	roomed  bool // the first ROOM has been signalled
+	raw     bool // the application has taken the connection over
 
 	gone atomic.Bool
 
@@ -140,7 +141,7 @@ func (x *exchange) Read(p []byte) (int, error) {
 			return n, nil
 		}
 		// The end is looked at before the bytes that may have come with it.
-		if atomic.LoadUint32((*uint32)(&r.eof)) != 0 {
+		if x.eof() {
 			if n := ringRead(r, p); n > 0 {
 				return n, nil
 			}
@@ -154,13 +155,24 @@ func (x *exchange) Read(p []byte) (int, error) {
 
 func (x *exchange) readable() bool {
 	r := x.r
-	return atomic.LoadUint64((*uint64)(&r.fed)) != uint64(r.eaten) ||
-		atomic.LoadUint32((*uint32)(&r.eof)) != 0
+	return atomic.LoadUint64((*uint64)(&r.fed)) != uint64(r.eaten) || x.eof()
+}
+
+// eof says whether all bytes there will be have been fed. On a connection that
+// was taken over the end of the request body before it is none.
+func (x *exchange) eof() bool {
+	if x.raw && atomic.LoadUint32((*uint32)(&x.r.raw)) == 0 {
+		return false
+	}
+	return atomic.LoadUint32((*uint32)(&x.r.eof)) != 0
 }
 
 // askForBody makes the owner hand over body: in serve, whose caller reads only
 // when asked, each time; in queue the first time, for 100 Continue.
 func (x *exchange) askForBody() {
+	if x.raw {
+		return // it comes by itself
+	}
 	if x.serve || (!x.roomed && atomic.LoadUint64((*uint64)(&x.r.fed)) == 0) {
 		x.roomed = true
 		x.signal(C.PL_SIG_ROOM)
@@ -182,7 +194,18 @@ func (x *exchange) refill() {
 	}
 }
 
+func (x *exchange) RequestTrailers() []host.Pair { return requestTrailers(x.r) }
+
+func (x *exchange) Hijack() error {
+	if x.gone.Load() {
+		return ErrGone
+	}
+	x.raw = true
+	return x.put(newPart(nil, nil), C.PILLION_EVENT_HIJACK, 0)
+}
+
 func (x *exchange) Send(p *host.Part) error {
+	p.Sent = 0
 	if p.End == host.Open {
 		if x.gone.Load() {
 			return ErrGone
@@ -191,6 +214,26 @@ func (x *exchange) Send(p *host.Part) error {
 			return os.ErrDeadlineExceeded
 		}
 	}
+	fd := -1
+	if p.File != nil {
+		var err error
+		if fd, err = duplicate(p.File); err != nil {
+			return err
+		}
+	}
+	err := x.sendPieces(p)
+	if fd != -1 {
+		if err != nil {
+			syscall.Close(fd)
+			return err
+		}
+		return x.sendFile(p, fd)
+	}
+	return err
+}
+
+// sendPieces sends a part without its file.
+func (x *exchange) sendPieces(p *host.Part) error {
 	var flags C.uint32_t
 	headers := p.Headers
 	switch {
@@ -219,13 +262,60 @@ func (x *exchange) Send(p *host.Part) error {
 			f |= C.PILLION_EVENT_BODY
 		}
 		if len(body) == 0 {
-			return x.sendLast(p, f, headers, piece)
+			err := x.sendLast(p, f, headers, piece)
+			if err == nil {
+				p.Sent += int64(len(piece))
+			}
+			return err
 		}
 		if err := x.put(newPart(headers, piece), f, p.Status); err != nil {
 			return err
 		}
+		p.Sent += int64(len(piece))
 		flags, headers = 0, nil
 	}
+}
+
+// sendFile hands a file's descriptor over, and waits until the server has
+// credited its bytes.
+func (x *exchange) sendFile(p *host.Part, fd int) error {
+	c := newPart(nil, nil)
+	if c == nil {
+		syscall.Close(fd)
+		return ErrMemory
+	}
+	c.file, c.file_offset, c.file_len = C.int32_t(fd), C.uint64_t(p.Offset), C.uint64_t(p.Length)
+	before := x.sent
+	if err := x.put(c, C.PILLION_EVENT_FILE, 0); err != nil {
+		return err
+	}
+	credited := (*uint64)(&x.r.credited)
+	awaited := (*uint64)(&x.r.awaited)
+	atomic.StoreUint64(awaited, x.sent)
+	err := x.wait(&x.room, C.PL_WAIT_CREDIT, func() bool { return atomic.LoadUint64(credited) >= x.sent }, nil)
+	atomic.StoreUint64(awaited, 0)
+	if now := atomic.LoadUint64(credited); now > before {
+		p.Sent += int64(min(now-before, uint64(p.Length)))
+	}
+	return err
+}
+
+// duplicate makes a descriptor of file's that lives as long as the server needs
+// it, whatever the application does with its own.
+func duplicate(file host.File) (int, error) {
+	raw, err := file.SyscallConn()
+	if err != nil {
+		return -1, errors.ErrUnsupported
+	}
+	var fd uintptr
+	var failed syscall.Errno
+	err = raw.Control(func(its uintptr) {
+		fd, _, failed = syscall.Syscall(syscall.SYS_FCNTL, its, syscall.F_DUPFD_CLOEXEC, 3)
+	})
+	if err != nil || failed != 0 {
+		return -1, errors.ErrUnsupported
+	}
+	return int(fd), nil
 }
 
 // sendLast sends the last piece of a part, with what follows the body.
@@ -290,7 +380,7 @@ func (x *exchange) put(c *C.pl_part, flags C.uint32_t, status int) error {
 	}
 	c.flags = flags
 	c.status = C.int32_t(status)
-	x.sent += uint64(c.body_len)
+	x.sent += uint64(c.body_len + c.file_len)
 	x.flushed = flags&C.PILLION_EVENT_FLUSH != 0
 
 	x.mu.Lock()
@@ -336,6 +426,9 @@ func (x *exchange) signalLocked(bit uint32) {
 	if x.serve {
 		if atomic.OrUint32(sigs, bit|C.PL_SIG_QUEUED) == 0 {
 			futexWake(sigs)
+			if fd := atomic.LoadInt32((*int32)(&r.wake_fd)); fd != -1 {
+				eventfdAdd(fd)
+			}
 		}
 		return
 	}
@@ -365,10 +458,14 @@ func (x *exchange) finish() {
 }
 
 func announce(q *C.pl_queue) {
-	one := [8]byte{1}
 	atomic.AddUint64((*uint64)(&C.pl_count.wakes_out), 1)
-	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(q.out_fd), uintptr(unsafe.Pointer(&one)), 8)
+	eventfdAdd(int32(q.out_fd))
 	atomic.StoreUint32((*uint32)(&q.announced), 1)
+}
+
+func eventfdAdd(fd int32) {
+	one := [8]byte{1}
+	syscall.RawSyscall(syscall.SYS_WRITE, uintptr(fd), uintptr(unsafe.Pointer(&one)), 8)
 }
 
 func futexWake(word *uint32) {

@@ -40,6 +40,7 @@ void    pl_req_empty(pl_req *r);
 int32_t pl_req_feed(pl_req *r, const char *bytes, uint64_t len, int32_t last, uint64_t *taken);
 char   *pl_req_space(pl_req *r, uint64_t *space);
 void    pl_req_filled(pl_req *r, uint64_t n);           /* 0: the end          */
+int32_t pl_req_trailers(pl_req *r, const pillion_pair *trailers, uint32_t n);
 void    pl_req_credit(pl_req *r, uint64_t bytes);
 pl_part *pl_req_next(pl_req *r);    /* the next part, which becomes r->cur     */
 void    pl_req_unref(pl_req *r);
@@ -56,6 +57,9 @@ void    pl_queue_reap(pl_queue *q);
 
 /* serve.c */
 void    pl_serve_reap(void);
+
+/* connection.c: the serve drive after HIJACK. */
+int32_t pl_connection_drive(pl_req *r, const pillion_io *io);
 
 /* exports.go; cgo writes its prototypes without const. */
 extern int32_t pl_go_init(pillion_config *config);

@@ -24,11 +24,13 @@ struct pl_part {
     pillion_pair *pairs;
     char         *body;
     uint64_t      body_len;
+    uint64_t      file_offset;
+    uint64_t      file_len;
     uint64_t      size;             /* of the allocation                       */
     uint32_t      pairs_len;
     uint32_t      flags;            /* PILLION_EVENT_                          */
     int32_t       status;
-    uint32_t      pad;
+    int32_t       file;             /* with PILLION_EVENT_FILE; else not owned */
 };
 
 /* What the owner asks of a request; a request is on its queue's submission
@@ -95,6 +97,10 @@ struct pl_req {
     uint32_t  eof;                  /* shared; written by the owner            */
     uint32_t  shut;                 /* shared; nobody will read any more       */
     uint32_t  starved;              /* shared; a feed took less than it got    */
+    uint32_t  raw;                  /* shared; the owner has been handed HIJACK */
+    uint32_t *trailers;             /* lengths, then bytes; published by eof   */
+    uint64_t  trailers_text;        /* bytes                                   */
+    uint32_t  trailers_len;
 
     /* The response: a list of parts that the goroutine appends to. */
     pl_part   stub;
@@ -106,11 +112,13 @@ struct pl_req {
     uint64_t  handed;               /* owner: body bytes handed out            */
     uint64_t  spent;                /* owner: body bytes of freed parts        */
     uint64_t  credited;             /* shared; written by the owner            */
+    uint64_t  awaited;              /* shared; the credited that ends a wait   */
     uint32_t  credit;
     uint32_t  ended;                /* shared; the goroutine waits for nothing */
     uint32_t  in_ready;             /* owner                                   */
     uint32_t  want_room;            /* owner                                   */
     uint32_t  body_ended;           /* owner                                   */
+    int32_t   wake_fd;              /* shared; of pillion_serve() after hijack */
 };
 
 struct pl_queue {

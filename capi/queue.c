@@ -9,7 +9,7 @@
 #include "internal.h"
 
 #define CONFIG_MIN      offsetof(pillion_queue_config, reserved) + sizeof(uint32_t)
-#define EVENT_MIN       offsetof(pillion_event, reserved) + sizeof(uint32_t)
+#define EVENT_MIN       offsetof(pillion_event, file) + sizeof(int32_t)
 #define DEFAULT_FLIGHT  65536u
 
 static void eventfd_add(int32_t fd)
@@ -193,6 +193,7 @@ int32_t pl_queue_reserve(pl_queue *q, pl_req **out)
         if (r == NULL) {
             return PILLION_E_MEMORY;
         }
+        r->wake_fd = -1;
         r->queue = q;
         r->slot = q->slots++;
         r->all_next = q->all;
@@ -355,6 +356,28 @@ int32_t pillion_feed(uint64_t request, const char *bytes, uint64_t len, int32_t 
     return pl_req_feed(r, bytes, len, last, taken);
 }
 
+int32_t pillion_feed_trailers(uint64_t request, const pillion_pair *trailers,
+                              uint32_t trailers_len)
+{
+    int32_t rc = pl_guard();
+    pl_req *r;
+
+    if (rc != PILLION_OK) {
+        return rc;
+    }
+    if (trailers == NULL && trailers_len != 0) {
+        return PILLION_E_ARG;
+    }
+    r = pl_handle_find(PL_KIND_REQUEST, request);
+    if (r == NULL) {
+        return PILLION_E_GONE;
+    }
+    if (r->body_ended || pl_load(&r->raw)) {
+        return PILLION_E_STATE;
+    }
+    return pl_req_trailers(r, trailers, trailers_len);
+}
+
 int32_t pillion_credit(uint64_t request, uint64_t bytes)
 {
     int32_t rc = pl_guard();
@@ -505,6 +528,9 @@ static int next_event(pl_req *r, pillion_event *e)
     e->headers_len = p->pairs_len;
     e->body = p->body;
     e->body_len = p->body_len;
+    e->file_offset = p->file_offset;
+    e->file_len = p->file_len;
+    e->file = p->file;
     return 1;
 }
 

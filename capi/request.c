@@ -3,11 +3,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "internal.h"
 
 #define REQUEST_MIN    offsetof(pillion_request, window) + sizeof(uint32_t)
 #define DEFAULT_WINDOW 65536u
+#define FLAGS          (PILLION_REQUEST_MORE | PILLION_REQUEST_FILES | PILLION_REQUEST_HIJACK)
 
 static int32_t check_pairs(const pillion_pair *pairs, uint32_t n, uint64_t *total)
 {
@@ -62,7 +64,7 @@ int32_t pl_request_check(const pillion_request *given, pillion_request *req, uin
     memset(req, 0, sizeof(*req));
     memcpy(req, given, given->size < sizeof(*req) ? given->size : sizeof(*req));
 
-    if ((req->flags & ~PILLION_REQUEST_MORE) != 0 || (req->body == NULL && req->body_len != 0)) {
+    if ((req->flags & ~FLAGS) != 0 || (req->body == NULL && req->body_len != 0)) {
         return PILLION_E_ARG;
     }
     if (req->credit > PILLION_MAX_WINDOW || req->window > PILLION_MAX_WINDOW
@@ -142,9 +144,12 @@ int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, ui
     r->handed = r->spent = 0;
     r->in_ready = r->want_room = r->released = 0;
     r->ring_cap = 0;
+    r->trailers_len = 0;
     pl_store(&r->fed, 0);
     pl_store(&r->eaten, 0);
     pl_store(&r->credited, 0);
+    pl_store(&r->awaited, 0);
+    pl_store(&r->raw, 0);
     pl_store(&r->ended, 0);
     pl_store(&r->eof, 0);
     pl_store(&r->shut, 0);
@@ -154,12 +159,26 @@ int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, ui
     return PILLION_OK;
 }
 
+static void close_file(pl_part *p)
+{
+    if ((p->flags & PILLION_EVENT_FILE) != 0 && p->file != -1) {
+        close(p->file);
+        p->file = -1;
+    }
+}
+
 static void part_free(pl_req *r, pl_part *p)
 {
+    close_file(p);
     if (p != &r->stub && p != &r->last) {
         pl_sub(&pl_count.buffered, p->size);
         free(p);
     }
+}
+
+static uint64_t trailers_size(const pl_req *r)
+{
+    return (uint64_t) r->trailers_len * 2 * sizeof(uint32_t) + r->trailers_text;
 }
 
 /* Frees all that a request holds, once nobody else can reach it. */
@@ -180,6 +199,15 @@ void pl_req_empty(pl_req *r)
         pl_sub(&pl_count.buffered, r->block_size);
         free(r->lens);
         r->lens = NULL;
+    }
+    if (r->trailers != NULL) {
+        pl_sub(&pl_count.buffered, trailers_size(r));
+        free(r->trailers);
+        r->trailers = NULL;
+    }
+    if (r->wake_fd != -1) {
+        close(r->wake_fd);
+        r->wake_fd = -1;
     }
     if (r->ring != NULL) {
         pl_sub(&pl_count.buffered, r->ring_cap);
@@ -209,7 +237,14 @@ pl_part *pl_req_next(pl_req *r)
 
     if (p != NULL) {
         r->cur = p;
-        r->handed += p->body_len;
+        r->handed += p->body_len + p->file_len;
+        if ((p->flags & PILLION_EVENT_HIJACK) != 0) {
+            /* The client's bytes begin anew: until the goroutine has seen raw
+             * it takes no notice of the end of the request body. */
+            r->body_ended = 0;
+            pl_store(&r->eof, 0);
+            pl_store(&r->raw, 1);
+        }
     }
     return p;
 }
@@ -221,8 +256,16 @@ void pl_req_credit(pl_req *r, uint64_t bytes)
     pl_part *p;
 
     pl_store(&r->credited, r->credited + bytes);
-    while ((p = r->oldest) != r->cur && r->spent + p->body_len <= r->credited) {
-        r->spent += p->body_len;
+    for (;;) {
+        p = r->oldest;
+        if (r->spent + p->body_len + p->file_len > r->credited) {
+            break;
+        }
+        close_file(p);
+        if (p == r->cur) {
+            break;
+        }
+        r->spent += p->body_len + p->file_len;
         r->oldest = pl_load(&p->next);
         if (p->pairs_len != 0) {
             p->next = r->kept;
@@ -231,7 +274,7 @@ void pl_req_credit(pl_req *r, uint64_t bytes)
             part_free(r, p);
         }
     }
-    if (pl_load(&r->waits) & PL_WAIT_CREDIT) {
+    if ((pl_load(&r->waits) & PL_WAIT_CREDIT) && r->credited >= pl_load(&r->awaited)) {
         pl_queue_command(r->queue, r, PL_CMD_CREDIT);
     }
 }
@@ -364,5 +407,30 @@ int32_t pl_req_feed(pl_req *r, const char *bytes, uint64_t len, int32_t last, ui
         pl_queue_command(r->queue, r, PL_CMD_FEED);
     }
     *taken = n;
+    return PILLION_OK;
+}
+
+/* Copies the trailers and ends the body. */
+int32_t pl_req_trailers(pl_req *r, const pillion_pair *trailers, uint32_t n)
+{
+    uint64_t  text_len = 0;
+    uint32_t *lens;
+    int32_t   rc = check_pairs(trailers, n, &text_len);
+
+    if (rc != PILLION_OK) {
+        return rc;
+    }
+    if (n != 0 && !pl_load(&r->shut)) {
+        lens = malloc((uint64_t) n * 2 * sizeof(uint32_t) + text_len);
+        if (lens == NULL) {
+            return PILLION_E_MEMORY;
+        }
+        copy_pairs(trailers, n, lens, (char *) (lens + 2 * (uint64_t) n));
+        r->trailers = lens;
+        r->trailers_text = text_len;
+        r->trailers_len = n;
+        pl_add(&pl_count.buffered, trailers_size(r));
+    }
+    pl_req_filled(r, 0);
     return PILLION_OK;
 }

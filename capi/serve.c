@@ -63,7 +63,9 @@ static int32_t check_io(const pillion_io *given, uint32_t flags, pillion_io *io)
         io->alive_ms = DEFAULT_ALIVE_MS;
     }
     if (io->head == NULL || io->write == NULL
-        || ((flags & PILLION_REQUEST_MORE) != 0 && io->read == NULL))
+        || ((flags & (PILLION_REQUEST_MORE | PILLION_REQUEST_HIJACK)) != 0 && io->read == NULL)
+        || ((flags & PILLION_REQUEST_FILES) != 0 && io->file == NULL)
+        || ((flags & PILLION_REQUEST_HIJACK) != 0 && io->hijack == NULL))
     {
         return PILLION_E_ARG;
     }
@@ -116,6 +118,11 @@ static int32_t hand_out(const pillion_io *io, const pl_part *p, int *ended)
     if ((f & PILLION_EVENT_BODY) != 0 && io->write(io->data, p->body, p->body_len) < 0) {
         return PILLION_E_IO;
     }
+    if ((f & PILLION_EVENT_FILE) != 0
+        && io->file(io->data, p->file, p->file_offset, p->file_len) < 0)
+    {
+        return PILLION_E_IO;
+    }
     if ((f & PILLION_EVENT_FLUSH) != 0 && io->flush != NULL && io->flush(io->data) < 0) {
         return PILLION_E_IO;
     }
@@ -133,9 +140,11 @@ static int32_t hand_out(const pillion_io *io, const pl_part *p, int *ended)
 
 static int32_t read_body(pl_req *r, const pillion_io *io)
 {
-    uint64_t space;
-    int64_t  n;
-    char    *at;
+    const pillion_pair *trailers = NULL;
+    uint32_t            trailers_len = 0;
+    uint64_t            space;
+    int64_t             n;
+    char               *at;
 
     if (r->body_ended || r->fed != pl_load(&r->eaten)) {
         return PILLION_OK;
@@ -150,6 +159,12 @@ static int32_t read_body(pl_req *r, const pillion_io *io)
     }
     /* These bytes answer whatever was asked for up to here. */
     pl_fetch_and(&r->sigs, ~PL_SIG_ROOM);
+    if (n == 0 && io->request_trailers != NULL) {
+        if (io->request_trailers(io->data, &trailers, &trailers_len) < 0) {
+            return PILLION_E_IO;
+        }
+        return pl_req_trailers(r, trailers, trailers_len);
+    }
     pl_req_filled(r, (uint64_t) n);
     return PILLION_OK;
 }
@@ -168,12 +183,15 @@ static int32_t drive(pl_req *r, const pillion_io *io)
         }
         sigs = pl_swap(&r->sigs, 0);
         while ((p = pl_req_next(r)) != NULL) {
+            if ((p->flags & PILLION_EVENT_HIJACK) != 0) {
+                return pl_connection_drive(r, io);
+            }
             rc = hand_out(io, p, &ended);
             if (rc != PILLION_OK || ended) {
                 return rc;
             }
-            if (p->body_len != 0) {
-                pl_req_credit(r, p->body_len);
+            if (p->body_len + p->file_len != 0) {
+                pl_req_credit(r, p->body_len + p->file_len);
             }
         }
         if ((sigs & PL_SIG_ROOM) != 0) {

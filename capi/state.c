@@ -64,7 +64,7 @@ uint32_t pillion_abi(void)
 
 const char *pillion_version(void)
 {
-    return "1.0.0";
+    return "1.1.0";
 }
 
 const char *pillion_strerror(int32_t status)

@@ -5,6 +5,7 @@ package host
 import (
 	"io"
 	"net/http"
+	"net/textproto"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -48,6 +49,9 @@ func (b *body) Read(p []byte) (n int, err error) {
 		b.first = b.first[n:]
 	case b.more:
 		n, err = b.s.x.Read(p)
+		if err == io.EOF && b.remain < 0 {
+			b.fillTrailers()
+		}
 	default:
 		err = io.EOF
 	}
@@ -72,6 +76,29 @@ func (b *body) Read(p []byte) (n int, err error) {
 	return n, err
 }
 
+// fillTrailers gives the request the trailers that came after the body: to
+// HTTP/1 all of them, to later versions those it had announced, as net/http
+// does.
+func (b *body) fillTrailers() {
+	for _, p := range b.s.x.RequestTrailers() {
+		name, ok := fieldName(p.Name)
+		value := textproto.TrimString(p.Value)
+		if !ok || !validValue(value) {
+			continue
+		}
+		r := b.s.request
+		if r.ProtoMajor >= 2 {
+			if _, announced := r.Trailer[name]; !announced {
+				continue
+			}
+		}
+		if r.Trailer == nil {
+			r.Trailer = make(http.Header)
+		}
+		r.Trailer[name] = append(r.Trailer[name], value)
+	}
+}
+
 // Close ends reading. It never fails and does not wait for a read that is
 // under way.
 func (b *body) Close() error {
@@ -80,13 +107,15 @@ func (b *body) Close() error {
 }
 
 // release returns when no read of the Exchange is under way and none can
-// begin.
-func (b *body) release() {
+// begin, with what had come and was not read.
+func (b *body) release() []byte {
 	b.closed.Store(true)
 	if !b.mu.TryLock() {
 		b.s.x.SetReadDeadline(time.Unix(1, 0))
 		b.mu.Lock()
 	}
+	defer b.mu.Unlock()
+	first := b.first
 	b.first = nil
-	b.mu.Unlock()
+	return first
 }

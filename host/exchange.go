@@ -7,7 +7,11 @@
 // exchanges over the C ABI.
 package host
 
-import "time"
+import (
+	"io"
+	"syscall"
+	"time"
+)
 
 // Pair is a CGI variable, or a header field under its own name.
 type Pair struct {
@@ -31,6 +35,20 @@ type Message struct {
 	// from the Exchange.
 	Body []byte
 	More bool
+
+	// Files says that Send takes a part with a File.
+	Files bool
+
+	// Hijack says that the connection can be handed over. It counts for
+	// HTTP/1 only.
+	Hijack bool
+}
+
+// File is a file a response is sent from. An *os.File is one, and so is what
+// its WriteTo method passes on.
+type File interface {
+	io.ReaderAt
+	syscall.Conn
 }
 
 // Part is a piece of a response. If several fields are set they apply in the
@@ -46,6 +64,12 @@ type Part struct {
 	// Body is copied before Send returns.
 	Body []byte
 
+	// File, if it is not nil, is sent after Body: Length bytes (> 0) from
+	// Offset. Only if Message.Files is set, and never with Flush, Trailers or
+	// an End.
+	File           File
+	Offset, Length int64
+
 	// Flush asks for everything sent so far to go out at once.
 	Flush bool
 
@@ -54,6 +78,10 @@ type Part struct {
 
 	// End says whether the response ends with this part.
 	End End
+
+	// Sent is set by Send, also when it fails: how many bytes of Body and File
+	// were taken.
+	Sent int64
 }
 
 // End says how a response ended.
@@ -77,11 +105,26 @@ type Exchange interface {
 	// deadline has passed (os.ErrDeadlineExceeded).
 	Read(p []byte) (int, error)
 
+	// RequestTrailers returns the trailers that followed the request body.
+	// Called after Read has returned io.EOF.
+	RequestTrailers() []Pair
+
 	// Send hands a part to the server. It blocks while the server has no room
 	// for the part's body, and fails if the client has left or the write
 	// deadline has passed. A part that has an End is the last one, and the
 	// drive may take it without blocking for room.
+	//
+	// With a File it blocks until the server has sent the file's bytes, so that
+	// the file may be changed after it. If the file cannot be sent as one it
+	// fails with errors.ErrUnsupported and nothing of the part is taken.
 	Send(p *Part) error
+
+	// Hijack takes the connection over from the server, before any final head
+	// and while neither Read nor Send runs. After it Read gives the raw bytes
+	// that follow the request, after those of the request body that were not
+	// read, and Send takes parts of which only Body and End are set; their bytes
+	// go out raw and at once. Only if Message.Hijack is set.
+	Hijack() error
 
 	// OnCancel registers the one function to call when the client leaves or
 	// the server cancels the request; at once if that has happened.

@@ -152,8 +152,9 @@ func (h hook) call(ctx context.Context) error {
 
 const hookGrace = 50 * time.Millisecond
 
-// Stop ends serving. Requests that run may go on for drain; then the contexts
-// of those left are cancelled with a cause. Then the OnStop functions run,
+// Stop ends serving. Requests that run may go on for drain, and so may
+// connections that handlers have taken over; then the contexts of those left are
+// cancelled with a cause, and the connections closed. Then the OnStop functions run,
 // latest first, with a context that ends stop after the drain. A quarter of
 // stop, at most a second, is waited for the cancelled requests before that; then
 // their reads and writes fail too. What is left of stop is waited for after.
@@ -181,7 +182,10 @@ func Stop(drain, stop time.Duration) error {
 	deadline := time.Now().Add(stop)
 	ctx, cancel := context.WithDeadline(context.Background(), deadline)
 	defer cancel()
-	each(func(s *serving) { s.cancel(errStopping) })
+	each(func(s *serving) {
+		s.cancel(errStopping)
+		s.hangUp()
+	})
 	life.endStart()
 	if !waitIdle(min(stop/4, time.Second)) {
 		each((*serving).breakOff)
@@ -223,7 +227,8 @@ var (
 )
 
 // Running returns how many requests are running: their handlers have not
-// returned, or their responses have not ended.
+// returned, or their responses have not ended, or the connections they have taken
+// over are open.
 func Running() int { return int(running.Load()) }
 
 // Completed returns how many requests have been run to their end since the

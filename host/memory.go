@@ -19,6 +19,9 @@ type Memory struct {
 	Request    Message
 	BodyReader io.Reader
 
+	// BodyTrailers are the trailers that follow the request body.
+	BodyTrailers []Pair
+
 	// OnPart, if it is not nil, is called with each part before it is added to
 	// what follows. The part is borrowed. An error is what Send returns, as if
 	// the client had left.
@@ -30,6 +33,10 @@ type Memory struct {
 	Headers []Pair
 	// Info holds the informational heads.
 	Info []Info
+	// Hijacked says that the application has taken the connection over, which
+	// it can if Request.Hijack is set. BodyReader is then what the client sends
+	// and Body what was sent to it.
+	Hijacked bool
 	// Body is the response's body, as far as it was sent.
 	Body []byte
 	// Trailers is in sending order.
@@ -75,6 +82,20 @@ func (m *Memory) Read(p []byte) (int, error) {
 	}
 }
 
+// RequestTrailers implements Exchange.
+func (m *Memory) RequestTrailers() []Pair { return m.BodyTrailers }
+
+// Hijack implements Exchange.
+func (m *Memory) Hijack() error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.cause != nil {
+		return m.cause
+	}
+	m.Hijacked = true
+	return nil
+}
+
 // Send implements Exchange.
 func (m *Memory) Send(p *Part) error {
 	if m.OnPart != nil {
@@ -101,12 +122,31 @@ func (m *Memory) Send(p *Part) error {
 		m.Info = append(m.Info, Info{p.Status, append([]Pair(nil), p.Headers...)})
 	}
 	m.Body = append(m.Body, p.Body...)
+	p.Sent = int64(len(p.Body))
+	if p.File != nil {
+		if err := m.sendFile(p); err != nil {
+			return err
+		}
+	}
 	if p.Flush {
 		m.Flushes++
 	}
 	m.Trailers = append(m.Trailers, p.Trailers...)
 	m.End = p.End
 	return nil
+}
+
+func (m *Memory) sendFile(p *Part) error {
+	at := len(m.Body)
+	m.Body = append(m.Body, make([]byte, p.Length)...)
+	n, err := p.File.ReadAt(m.Body[at:], p.Offset)
+	m.Body = m.Body[:at+n]
+	p.Sent += int64(n)
+	if int64(n) == p.Length {
+		return nil
+	}
+	m.Cancel(err) // a server that finds the file shorter cuts the connection
+	return err
 }
 
 // OnCancel implements Exchange.

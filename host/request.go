@@ -315,7 +315,7 @@ func (h *headerSet) settle(r *http.Request) *refusal {
 			delete(h.header, "Content-Length")
 		}
 	}
-	if h.seen&sawTrailer != 0 && r.TransferEncoding != nil {
+	if h.seen&sawTrailer != 0 && (r.TransferEncoding != nil || r.ProtoMajor >= 2) {
 		if bad := announceTrailers(r); bad != nil {
 			return bad
 		}
@@ -337,7 +337,10 @@ func announceTrailers(r *http.Request) (bad *refusal) {
 		elements(list, func(name string) {
 			name = canonical(name)
 			if name == "Transfer-Encoding" || name == "Trailer" || name == "Content-Length" {
-				bad = badRequest("trailer that may not be one")
+				if r.ProtoMajor == 1 {
+					bad = badRequest("trailer that may not be one")
+				}
+				return
 			}
 			trailers[name] = nil
 		})

@@ -25,24 +25,28 @@ const (
 	beforeHead = 2048 // bytes collected before the head goes out, as net/http
 	afterHead  = 4096 // and later
 	sniffLen   = 512  // bytes http.DetectContentType looks at
+	copyLen    = 32 << 10
 )
 
 var (
 	buffers     = sync.Pool{New: func() any { return new([afterHead]byte) }}
-	copyBuffers = sync.Pool{New: func() any { return new([32 << 10]byte) }}
+	copyBuffers = sync.Pool{New: func() any { return new([copyLen]byte) }}
 )
 
 // response is the http.ResponseWriter of one request. It also implements
 // http.Flusher, io.ReaderFrom, io.StringWriter and what
-// http.ResponseController looks for, but no Hijacker, Pusher or CloseNotifier.
+// http.ResponseController looks for, but no Pusher or CloseNotifier; see
+// hijackable for http.Hijacker.
 //
 // mu guards all fields but header, which is the handler's, and is held while
 // the Exchange sends. over says that the handler has returned and the last part
 // is sent: the Exchange is out of bounds then.
 type response struct {
-	s      *serving
-	header http.Header
-	isHead bool // the request's method is HEAD
+	s         *serving
+	header    http.Header
+	isHead    bool // the request's method is HEAD
+	files     bool // the Exchange sends files
+	canHijack bool
 
 	mu          sync.Mutex
 	over        bool
@@ -55,7 +59,8 @@ type response struct {
 	accepted    int64 // those that were taken
 	err         error // of the Exchange; nothing but the end is sent after it
 	head        head
-	trailers    []string // announced in the Trailer header
+	switching   http.Header // what header held when WriteHeader(101) was called
+	trailers    []string    // announced in the Trailer header
 	buffer      *[afterHead]byte
 	buffered    int
 	part        Part
@@ -76,6 +81,10 @@ func (w *response) writeHeader(status int) {
 	if w.over {
 		return
 	}
+	if w.s.taken.Load() != nil {
+		w.s.log(slog.LevelError, "host: WriteHeader on a hijacked connection is ignored, called by "+caller())
+		return
+	}
 	if w.wroteHeader {
 		w.s.log(slog.LevelError, "host: a second WriteHeader is ignored, called by "+caller())
 		return
@@ -90,7 +99,9 @@ func (w *response) writeHeader(status int) {
 	}
 	w.wroteHeader, w.status = true, status
 	if status == http.StatusSwitchingProtocols {
-		w.s.log(slog.LevelError, "host: a handler cannot switch protocols here: response broken off")
+		if w.canHijack {
+			w.switching = w.header.Clone()
+		}
 		return
 	}
 	w.snapshot(status)
@@ -124,8 +135,8 @@ func (w *response) WriteString(s string) (int, error) {
 }
 
 func (w *response) write(p []byte) (int, error) {
-	if w.over {
-		return 0, ErrHandlerReturned
+	if err := w.shut(); err != nil {
+		return 0, err
 	}
 	if !w.wroteHeader {
 		w.writeHeader(http.StatusOK)
@@ -143,6 +154,17 @@ func (w *response) write(p []byte) (int, error) {
 	n, err := w.take(p)
 	w.accepted += int64(n)
 	return n, err
+}
+
+// shut says why nothing can be written any more.
+func (w *response) shut() error {
+	switch {
+	case w.over:
+		return ErrHandlerReturned
+	case w.s.taken.Load() != nil:
+		return http.ErrHijacked
+	}
+	return nil
 }
 
 // take collects or sends p.
@@ -224,6 +246,11 @@ func (w *response) transmit(p Part) {
 	err := w.s.x.Send(&w.part)
 	w.part = Part{}
 	w.unflushed = !p.Flush
+	w.fail(err)
+}
+
+// fail notes an error of the Exchange's.
+func (w *response) fail(err error) {
 	if err != nil && w.err == nil {
 		w.err = err
 		w.s.cancel(err)
@@ -237,8 +264,8 @@ func (w *response) Flush() { w.FlushError() }
 func (w *response) FlushError() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
-		return ErrHandlerReturned
+	if err := w.shut(); err != nil {
+		return err
 	}
 	if !w.wroteHeader {
 		w.writeHeader(http.StatusOK)
@@ -251,9 +278,17 @@ func (w *response) FlushError() error {
 }
 
 // ReadFrom implements io.ReaderFrom. As with net/http the first bytes decide on
-// the head and the rest is sent as it is read.
+// the head and the rest is sent as it is read, or by the server from the file
+// that src is.
 func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
-	buf := copyBuffers.Get().(*[32 << 10]byte)
+	if w.files && !w.isHead {
+		if f, ok := toFileSource(src); ok {
+			if n, err = w.sendFile(f); err != nil {
+				return n, err
+			}
+		}
+	}
+	buf := copyBuffers.Get().(*[copyLen]byte)
 	defer copyBuffers.Put(buf)
 	w.mu.Lock()
 	sent := w.sentHead
@@ -296,8 +331,8 @@ func readSome(src io.Reader, p []byte, least int) (n int, err error) {
 func (w *response) copied(p []byte, on bool) (n int, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if w.over {
-		return 0, ErrHandlerReturned
+	if err := w.shut(); err != nil {
+		return 0, err
 	}
 	if !w.wroteHeader {
 		w.writeHeader(http.StatusOK)
@@ -339,10 +374,14 @@ func (w *response) EnableFullDuplex() error { return nil }
 func (w *response) finish() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
+	if w.s.taken.Load() != nil {
+		return
+	}
 	if !w.wroteHeader {
 		w.writeHeader(http.StatusOK)
 	}
 	if w.status == http.StatusSwitchingProtocols {
+		w.s.log(slog.LevelError, "host: a handler cannot switch protocols without http.Hijacker: response broken off")
 		w.end(Part{End: Aborted})
 		return
 	}
@@ -370,7 +409,7 @@ func (w *response) finish() {
 func (w *response) abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if !w.over {
+	if w.shut() == nil {
 		w.end(Part{End: Aborted})
 	}
 }

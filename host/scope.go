@@ -94,7 +94,11 @@ func (s *serving) localAddr() net.Addr {
 	if path, ok := strings.CutPrefix(s.serverAddr, "unix:"); ok {
 		return &net.UnixAddr{Name: path, Net: "unix"}
 	}
-	port, _ := strconv.Atoi(s.serverPort)
-	addr, zone, _ := strings.Cut(strings.Trim(s.serverAddr, "[]"), "%")
-	return &net.TCPAddr{IP: net.ParseIP(addr), Port: port, Zone: zone}
+	return tcpAddr(strings.Trim(s.serverAddr, "[]"), s.serverPort)
+}
+
+func tcpAddr(host, port string) *net.TCPAddr {
+	addr, zone, _ := strings.Cut(host, "%")
+	n, _ := strconv.Atoi(port)
+	return &net.TCPAddr{IP: net.ParseIP(addr), Port: n, Zone: zone}
 }

@@ -11,6 +11,7 @@ import (
 	"net/url"
 	"runtime"
 	"sync"
+	"sync/atomic"
 	"time"
 )
 
@@ -18,14 +19,19 @@ import (
 // handler leaves behind may hold it for ever, and find it over.
 type serving struct {
 	scope
-	x      Exchange
-	msg    *Message
-	cancel context.CancelCauseFunc
-	url    url.URL
-	body   body
-	w      response
+	x       Exchange
+	msg     *Message
+	request *http.Request
+	cancel  context.CancelCauseFunc
+	url     url.URL
+	body    body
+	w       response
 
 	serverAddr, serverPort string
+
+	// taken is the connection, when the handler has taken it over.
+	taken atomic.Pointer[conn]
+	gone  atomic.Bool // the client
 
 	// prev and next link the requests of a shard, see lifecycle.go.
 	prev, next *serving
@@ -73,15 +79,29 @@ func Serve(x Exchange) {
 	if s.target == "*" && s.method == http.MethodOptions {
 		h = http.HandlerFunc(generalOptions)
 	}
+	s.request = r
 	s.w.isHead = s.method == http.MethodHead
+	s.w.files = s.msg.Files
+	s.w.canHijack = s.msg.Hijack && r.ProtoMajor == 1
 	sh, ok := enter(s)
 	if !ok {
 		s.refuse(nil)
 		return
 	}
 	defer leave(s, sh)
-	x.OnCancel(cancel)
+	x.OnCancel(s.abandoned)
 	s.run(h, r)
+}
+
+// abandoned is called when the client has left, or the server says so. As with
+// net/http that is no affair of a context whose connection was taken over.
+func (s *serving) abandoned(cause error) {
+	s.gone.Store(true)
+	if c := s.taken.Load(); c != nil {
+		c.abandoned()
+		return
+	}
+	s.cancel(cause)
 }
 
 // run calls the handler and ends the response.
@@ -91,16 +111,27 @@ func (s *serving) run(h http.Handler, r *http.Request) {
 		if !returned {
 			s.broken(recover())
 		}
+		if c := s.taken.Load(); c != nil {
+			c.outlive(r)
+		}
 		s.close()
 		if r.MultipartForm != nil {
 			r.MultipartForm.RemoveAll()
 		}
 	}()
-	h.ServeHTTP(&s.w, r)
+	h.ServeHTTP(s.writer(), r)
 	s.body.closed.Store(true)
 	s.cancel(context.Canceled)
 	s.w.finish()
 	returned = true
+}
+
+// writer is what the handler gets.
+func (s *serving) writer() http.ResponseWriter {
+	if s.w.canHijack {
+		return hijackable{&s.w}
+	}
+	return &s.w
 }
 
 // broken ends the response of a handler that has panicked, or called
@@ -161,6 +192,9 @@ func (s *serving) log(level slog.Level, msg string) {
 
 // deadline sets a deadline of the Exchange, unless it is out of bounds.
 func (s *serving) deadline(t time.Time, set func(Exchange, time.Time) error) error {
+	if c := s.taken.Load(); c != nil {
+		return c.deadline(t, set)
+	}
 	s.gate.Lock()
 	defer s.gate.Unlock()
 	if s.over {
@@ -171,9 +205,22 @@ func (s *serving) deadline(t time.Time, set func(Exchange, time.Time) error) err
 
 // breakOff makes reads and writes fail, those that are blocked included.
 func (s *serving) breakOff() {
+	if s.hangUp() {
+		return
+	}
 	past := time.Unix(1, 0)
 	s.deadline(past, Exchange.SetReadDeadline)
 	s.deadline(past, Exchange.SetWriteDeadline)
+}
+
+// hangUp closes the connection if the handler has taken it over. It does not
+// wait.
+func (s *serving) hangUp() bool {
+	c := s.taken.Load()
+	if c != nil {
+		go c.close()
+	}
+	return c != nil
 }
 
 // variables implements the request's scope.environ.

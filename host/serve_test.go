@@ -243,7 +243,7 @@ func TestServe_SwitchingProtocolsIsBrokenOff(t *testing.T) {
 		w.(http.Flusher).Flush()
 	})
 	assert.Equal(t, []Part{{End: Aborted}}, x.parts)
-	assert.Contains(t, log.String(), "cannot switch protocols")
+	assert.Contains(t, log.String(), "cannot switch protocols without")
 }
 
 func TestServe_Broken(t *testing.T) {

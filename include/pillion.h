@@ -90,7 +90,8 @@
  *
  * The ABI number is (major << 16) | minor. A caller built with this header
  * works with every library whose major is equal and whose minor is equal or
- * greater. pillion_loader.h does this check, and dlopen(), for you.
+ * greater. pillion_loader.h does this check, and dlopen(), for you. What was
+ * added after 1.0 is marked "since 1.N".
  */
 
 #ifndef PILLION_H
@@ -103,7 +104,7 @@ extern "C" {
 #endif
 
 #define PILLION_ABI_MAJOR 1
-#define PILLION_ABI_MINOR 0
+#define PILLION_ABI_MINOR 1
 #define PILLION_ABI ((PILLION_ABI_MAJOR << 16) | PILLION_ABI_MINOR)
 
 #if defined(__GNUC__)
@@ -306,6 +307,17 @@ typedef struct pillion_request {
  * the read callback in the serve drive. Not for call. */
 #define PILLION_REQUEST_MORE 1u
 
+/* The caller can send from a file: PILLION_EVENT_FILE in the queue drive, the
+ * file callback in the serve drive. Without it the library reads files itself.
+ * Not for call. Since 1.1. */
+#define PILLION_REQUEST_FILES 2u
+
+/* The application may take the client's connection over: PILLION_EVENT_HIJACK
+ * in the queue drive, the hijack callback in the serve drive. For HTTP/1.x
+ * connections that the caller can hand over; without it http.Hijacker is not
+ * there. Not for call. Since 1.1. */
+#define PILLION_REQUEST_HIJACK 4u
+
 
 /*
  * THE LIBRARY
@@ -319,7 +331,7 @@ typedef struct pillion_request {
 PILLION_EXPORT uint32_t pillion_abi(void);
 
 /*
- * The version of Pillion the library was built with, for people: "1.0.0".
+ * The version of Pillion the library was built with, for people: "1.1.0".
  * NUL-terminated, static, never released.
  *
  * Any thread, at any time. Never enters Go, never blocks.
@@ -480,8 +492,8 @@ typedef struct pillion_response {
  * PILLION_E_ABORTED the handler panicked or broke off. It has been logged;
  *                   *response is filled with what it had sent, status 0 if
  *                   nothing, and must be freed
- * PILLION_E_ARG     a NULL pointer, or one with a length; PILLION_REQUEST_MORE
- *                   is set; an unknown flag; REQUEST_METHOD is missing
+ * PILLION_E_ARG     a NULL pointer, or one with a length; a flag that is not
+ *                   for call, or unknown; REQUEST_METHOD is missing
  * PILLION_E_SIZE    a size field is shorter than the first version's
  * PILLION_E_LIMIT   a length is over its limit
  * PILLION_E_APP     request->app is not an application's handle
@@ -532,7 +544,8 @@ typedef struct pillion_io {
 
     /* Reads up to cap (> 0) bytes of request body into buf. Returns how many,
      * 0 at the end of the body, negative on a failure. Called when the
-     * application reads and nothing is left of what was read before, and only if PILLION_REQUEST_MORE is set; may be NULL otherwise. */
+     * application reads and nothing is left of what was read before, if
+     * PILLION_REQUEST_MORE is set, and after hijack; may be NULL otherwise. */
     int64_t (*read)(void *data, char *buf, uint64_t cap);
 
     /* Sends a response head. Status 1xx (never 101) is informational: zero or
@@ -557,9 +570,37 @@ typedef struct pillion_io {
      * application's context; anything else if it is there or not known. Must
      * not block. NULL if it is never known. */
     int32_t (*alive)(void *data);
+
+    /* Sends len (> 0) bytes of the file fd from offset as response body, as
+     * write does. fd is the library's, open until the callback returns: who
+     * wants it longer duplicates it. Its file position must be left alone. A
+     * file that turns out to be shorter is a failure. Required with
+     * PILLION_REQUEST_FILES. Returns 0, or negative on a failure. Since 1.1. */
+    int32_t (*file)(void *data, int32_t fd, uint64_t offset, uint64_t len);
+
+    /* Writes the trailers that followed the request body, once, after read has
+     * returned 0: *trailers and its bytes are borrowed until the next callback
+     * or the end of pillion_serve(). NULL if there never are any. Returns 0, or
+     * negative on a failure. Since 1.1. */
+    int32_t (*request_trailers)(void *data, const pillion_pair **trailers, uint32_t *trailers_len);
+
+    /* The application takes the connection over, before any final head. From
+     * here on write sends raw bytes, at once, and read gives the raw bytes that
+     * follow the request, those the caller has read already first: it must not
+     * block, and returns PILLION_IO_AGAIN when nothing is there now, 0 when the
+     * client has ended its side. The callback writes to *fd the descriptor of
+     * the client's connection: when read has nothing the library waits until
+     * it is readable; it is not owned. head, flush, trailers, file and alive
+     * are not called any more; the connection ends with pillion_serve().
+     * Required with PILLION_REQUEST_HIJACK, read is then too. Returns 0, or
+     * negative on a failure. Since 1.1. */
+    int32_t (*hijack)(void *data, int32_t *fd);
 } pillion_io;
 
-#define PILLION_IO_INIT { sizeof(pillion_io), 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PILLION_IO_INIT { sizeof(pillion_io), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+
+/* What read returns after hijack when it would have to wait. Since 1.1. */
+#define PILLION_IO_AGAIN (-11)
 
 /*
  * Runs one request, with the request body and the response handed over through
@@ -670,7 +711,7 @@ PILLION_EXPORT int32_t pillion_queue_free(uint64_t queue);
  * PILLION_E_GONE    no such queue
  * PILLION_E_FULL    max_in_flight requests are in flight; answer 503
  * PILLION_E_ARG, _SIZE, _LIMIT, _APP, _STOPPED, _MEMORY, _FORKED
- *                   as pillion_call(), but PILLION_REQUEST_MORE may be set;
+ *                   as pillion_call(), but all flags may be set;
  *                   PILLION_E_ARG also if handle is NULL
  */
 PILLION_EXPORT int32_t pillion_submit(uint64_t queue, const pillion_request *request, uint64_t *handle);
@@ -695,6 +736,24 @@ PILLION_EXPORT int32_t pillion_submit(uint64_t queue, const pillion_request *req
  */
 PILLION_EXPORT int32_t pillion_feed(uint64_t request, const char *bytes, uint64_t len, int32_t last, uint64_t *taken);
 
+/*
+ * Hands over the trailers that followed the request body, and ends the body:
+ * instead of a pillion_feed() whose last is set, after all bytes were taken. The
+ * trailers are copied. Since 1.1.
+ *
+ * Owner only. Never enters Go, never blocks.
+ *
+ * PILLION_OK       taken
+ * PILLION_E_GONE   no such request
+ * PILLION_E_ARG    a NULL pointer with a length
+ * PILLION_E_LIMIT  more than PILLION_MAX_PAIRS, or their bytes are over
+ *                  PILLION_MAX_BLOCK
+ * PILLION_E_STATE  as pillion_feed(), or the connection was handed over
+ * PILLION_E_MEMORY out of memory
+ * PILLION_E_FORKED see FORK
+ */
+PILLION_EXPORT int32_t pillion_feed_trailers(uint64_t request, const pillion_pair *trailers, uint32_t trailers_len);
+
 /* Something that happened to a request, see pillion_poll(). */
 typedef struct pillion_event {
     uint64_t            request;        /* its handle                         */
@@ -705,17 +764,22 @@ typedef struct pillion_event {
     const char         *body;           /* with BODY                          */
     uint64_t            body_len;
     uint32_t            headers_len;
-    uint32_t            reserved;
+    int32_t             file;           /* with FILE: descriptor. Since 1.1   */
+    uint64_t            file_offset;    /* of its first byte. Since 1.1       */
+    uint64_t            file_len;       /* bytes, > 0. Since 1.1              */
 } pillion_event;
 
 /*
- * If an event has several flags they apply in this order. A request's events
+ * If an event has several flags they apply in this order; FILE, HIJACK and ROOM
+ * come alone. A request's events
  * come in the order of its response:
  *
- *   INFO*  HEAD  BODY*  [TRAILERS]  COMPLETE       or ABORTED at any point
+ *   INFO*  HEAD  (BODY | FILE)*  [TRAILERS]  COMPLETE
+ *   INFO*  HIJACK  BODY*  COMPLETE
  *
- * with ROOM at any point before the end. After COMPLETE or ABORTED no event
- * follows. At most 64 INFO are handed out for a request, more are dropped.
+ * or ABORTED at any point, with ROOM at any point before the end. After COMPLETE
+ * or ABORTED no event follows. At most 64 INFO are handed out for a request,
+ * more are dropped.
  */
 #define PILLION_EVENT_INFO     1u    /* informational head: status, headers   */
 #define PILLION_EVENT_HEAD     2u    /* final head: status, headers           */
@@ -731,6 +795,23 @@ typedef struct pillion_event {
                                         for 100 Continue), or half of the
                                         window is free again after
                                         pillion_feed() took less than it got  */
+#define PILLION_EVENT_FILE     256u  /* response body from a file: file,
+                                        file_offset, file_len. The descriptor
+                                        is the library's and open until these
+                                        bytes are credited or the request is
+                                        released; leave its position alone. May
+                                        be longer than credit. If the file
+                                        turns out to be shorter, make the cut
+                                        visible to the client. Only with
+                                        PILLION_REQUEST_FILES. Since 1.1      */
+#define PILLION_EVENT_HIJACK   512u  /* the application takes the connection
+                                        over: send what follows as BODY to the
+                                        client raw and at once, feed what
+                                        follows the request, raw, what was read
+                                        already first; last says that the
+                                        client has ended its side. On COMPLETE
+                                        or ABORTED close the connection. Only
+                                        with PILLION_REQUEST_HIJACK. Since 1.1 */
 
 /*
  * Writes up to cap events and their number. *n == cap says that there may be

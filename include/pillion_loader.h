@@ -79,6 +79,7 @@
     X(queue_free,    int32_t,      (uint64_t))                                 \
     X(submit,        int32_t,      (uint64_t, const pillion_request *, uint64_t *)) \
     X(feed,          int32_t,      (uint64_t, const char *, uint64_t, int32_t, uint64_t *)) \
+    X(feed_trailers, int32_t,      (uint64_t, const pillion_pair *, uint32_t))     \
     X(poll,          int32_t,      (uint64_t, pillion_event *, uint32_t, uint32_t, uint32_t *)) \
     X(flush,         int32_t,      (uint64_t))                                 \
     X(credit,        int32_t,      (uint64_t, uint64_t))                       \

@@ -95,6 +95,7 @@ func TestLoader_SaysWhatIsWrong(t *testing.T) {
 		{"half_pillion", plugin(t, "half", halfSource), "is not a Pillion library"},
 		{"other_abi", plugin(t, "future", futureSource), "ABI version 2.0"},
 		{"older_abi", plugin(t, "past", pastSource), "ABI version 0.9"},
+		{"lesser_abi", plugin(t, "lesser", lesserSource), "ABI version 1.0, but version 1.1 is needed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, err := exec.Command(program, c.path, "before_init").CombinedOutput()
@@ -109,7 +110,8 @@ func TestLoader_SaysWhatIsWrong(t *testing.T) {
 // Libraries that are not what they should be.
 const (
 	strangerSource = "int stranger(void) { return 1; }\n"
-	halfSource     = "unsigned pillion_abi(void) { return 1 << 16; }\n"
+	halfSource     = "unsigned pillion_abi(void) { return 1 << 16 | 1; }\n"
 	futureSource   = "unsigned pillion_abi(void) { return 2 << 16; }\n"
 	pastSource     = "unsigned pillion_abi(void) { return 9; }\n"
+	lesserSource   = "unsigned pillion_abi(void) { return 1 << 16; }\n"
 )

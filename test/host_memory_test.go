@@ -54,7 +54,7 @@ func serveMemory(c net.Conn) {
 			return
 		}
 		if !x.serve() {
-			if x.end == host.Complete && x.body != nil && !x.expect && x.proto == "HTTP/1.1" {
+			if x.end == host.Complete && x.body != nil && !x.expect && !x.raw && x.proto == "HTTP/1.1" {
 				// A client that still sends must get to read the answer.
 				c.SetReadDeadline(time.Now().Add(patience))
 				io.Copy(io.Discard, c)
@@ -73,6 +73,8 @@ type memoryExchange struct {
 	r    *bufio.Reader
 	body io.Reader // nil: all of it is in msg
 
+	trailers []host.Pair // of the request
+
 	method, proto string
 	expect        bool // 100 Continue is due at the first read
 	close         bool
@@ -82,6 +84,7 @@ type memoryExchange struct {
 
 	mu       sync.Mutex
 	ended    bool // the request body has
+	raw      bool // the connection was taken over
 	cancel   func(error)
 	left     error
 	watching chan struct{} // closed when nobody watches the connection
@@ -146,13 +149,14 @@ func readExchange(c net.Conn, r *bufio.Reader) (*memoryExchange, error) {
 	}
 	switch {
 	case length < 0:
-		x.body = io.MultiReader(httputil.NewChunkedReader(r), finalLine{r})
+		x.body = io.MultiReader(httputil.NewChunkedReader(r), finalLines{x})
 	case length > 0:
 		x.body = io.LimitReader(r, length)
 	default:
 		x.expect = false
 	}
 	x.msg.More = x.body != nil
+	x.msg.Files, x.msg.Hijack = true, true
 	x.ended = x.body == nil
 	return x, nil
 }
@@ -162,18 +166,20 @@ func readLine(r *bufio.Reader) (string, error) {
 	return strings.TrimSuffix(strings.TrimSuffix(line, "\n"), "\r"), err
 }
 
-// finalLine reads the line that ends a chunked body.
-type finalLine struct{ r *bufio.Reader }
+// finalLines reads the lines that end a chunked body.
+type finalLines struct{ x *memoryExchange }
 
-func (f finalLine) Read([]byte) (int, error) {
+func (f finalLines) Read([]byte) (int, error) {
 	for {
-		line, err := readLine(f.r)
+		line, err := readLine(f.x.r)
 		if err != nil {
 			return 0, err
 		}
 		if line == "" {
 			return 0, io.EOF
 		}
+		name, value, _ := strings.Cut(line, ":")
+		f.x.trailers = append(f.x.trailers, host.Pair{Name: name, Value: value})
 	}
 }
 
@@ -231,7 +237,22 @@ func (x *memoryExchange) leave() {
 
 func (x *memoryExchange) Message() *host.Message { return &x.msg }
 
+func (x *memoryExchange) RequestTrailers() []host.Pair { return x.trailers }
+
+func (x *memoryExchange) Hijack() error {
+	x.unwatch()
+	x.raw, x.close = true, true
+	return nil
+}
+
 func (x *memoryExchange) Read(p []byte) (int, error) {
+	if x.raw {
+		n, err := x.r.Read(p)
+		if err != nil && err != io.EOF && !errors.Is(err, os.ErrDeadlineExceeded) {
+			x.leave()
+		}
+		return n, err
+	}
 	if x.body == nil {
 		return 0, io.EOF
 	}
@@ -296,10 +317,19 @@ func (x *memoryExchange) Send(p *host.Part) error {
 		}
 		b.WriteString("\r\n")
 	}
-	if len(p.Body) > 0 && x.chunked {
-		fmt.Fprintf(&b, "%x\r\n%s\r\n", len(p.Body), p.Body)
+	body := p.Body
+	if p.File != nil {
+		file := make([]byte, p.Length)
+		n, err := p.File.ReadAt(file, p.Offset)
+		if body = append(body[:len(body):len(body)], file[:n]...); int64(n) < p.Length {
+			x.leave()
+			return err
+		}
+	}
+	if len(body) > 0 && x.chunked {
+		fmt.Fprintf(&b, "%x\r\n%s\r\n", len(body), body)
 	} else {
-		b.Write(p.Body)
+		b.Write(body)
 	}
 	switch {
 	case p.End == host.Complete && x.chunked:
@@ -308,11 +338,13 @@ func (x *memoryExchange) Send(p *host.Part) error {
 			b.WriteString(h.Name + ": " + h.Value + "\r\n")
 		}
 		b.WriteString("\r\n")
-	case p.End == host.Aborted && !x.headed:
+	case p.End == host.Aborted && !x.headed && !x.raw:
 		b.WriteString("HTTP/1.1 500 Internal Server Error\r\nContent-Length: 0\r\nConnection: close\r\n\r\n")
 	}
 	x.end = p.End
-	if _, err := io.WriteString(x.c, b.String()); err != nil {
+	n, err := io.WriteString(x.c, b.String())
+	p.Sent = int64(max(0, n-(b.Len()-len(body))))
+	if err != nil {
 		if !errors.Is(err, os.ErrDeadlineExceeded) {
 			x.leave()
 		}
@@ -334,7 +366,7 @@ func (x *memoryExchange) OnCancel(f func(error)) {
 func (x *memoryExchange) SetReadDeadline(t time.Time) error {
 	x.mu.Lock()
 	defer x.mu.Unlock()
-	if x.ended {
+	if x.ended && !x.raw {
 		return nil // the deadline is the watch's
 	}
 	return x.c.SetReadDeadline(t)

@@ -8,6 +8,10 @@ static const uint64_t no_handles[] = {
     0, 1, 42, UINT64_MAX, UINT64_MAX / 2, 1ull << 63, 0x1000000000000000ull, 0x2fffffff00000000ull,
     0x3fffffff00000000ull, 0x4fffffff00000000ull, 0x40000001ffffffffull, 0x5000000100000000ull,
 };
+/* The sizes of the first version's structures. */
+#define IO_1_0    64
+#define EVENT_1_0 56
+
 #define NO_HANDLES (sizeof(no_handles) / sizeof(no_handles[0]))
 
 
@@ -194,8 +198,8 @@ static void request_arguments(void)
     refused(status, &r)
     WITH(PILLION_E_SIZE, r.size = 0);
     WITH(PILLION_E_SIZE, r.size = sizeof(r) - 1);
-    WITH(PILLION_E_ARG, r.flags = 2);
-    WITH(PILLION_E_ARG, r.flags = 0xfffffffe);
+    WITH(PILLION_E_ARG, r.flags = 8);
+    WITH(PILLION_E_ARG, r.flags = 0xfffffff8);
     for (i = 0; i < NO_HANDLES; i++) {
         WITH(PILLION_E_APP, r.app = no_handles[i]);
     }
@@ -239,7 +243,7 @@ static void request_arguments(void)
     CHECK(PILLION_E_ARG, api.serve(&good, &io));
     io.head = no_head;
     CHECK(PILLION_E_ARG, api.serve(&r, &io));   /* more, but no way to read it */
-    io.size = sizeof(io) - 1;
+    io.size = IO_1_0 - 1;
     CHECK(PILLION_E_SIZE, api.serve(&good, &io));
 
     CHECK(PILLION_E_ARG, api.submit(some_queue, &good, NULL));
@@ -412,7 +416,7 @@ static void handles_are_checked(void)
     CHECK(PILLION_E_ARG, api.poll(q.handle, &event, sizeof(event), 1, NULL));
     CHECK(PILLION_E_ARG, api.poll(q.handle, &event, sizeof(event), 0, &n));
     CHECK(PILLION_E_SIZE, api.poll(q.handle, &event, 0, 1, &n));
-    CHECK(PILLION_E_SIZE, api.poll(q.handle, &event, sizeof(event) - 1, 1, &n));
+    CHECK(PILLION_E_SIZE, api.poll(q.handle, &event, EVENT_1_0 - 1, 1, &n));
     CHECK(PILLION_E_ARG, api.feed(h, "x", 1, 0, NULL));
     CHECK(PILLION_E_ARG, api.feed(h, NULL, 1, 0, &taken));
     CHECK(PILLION_E_ARG, api.credit(h, 1));

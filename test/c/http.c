@@ -139,15 +139,14 @@ static int parse_request_line(http_head *h, char *line, char *end, const http_pe
 }
 
 
-static int parse_field(http_head *h, char *line, char *end)
+/* A line of the form "Name: value". */
+static int split_field(pillion_pair *p, char *line, char *end)
 {
-    pillion_pair *p;
-    char         *colon = memchr(line, ':', (size_t) (end - line));
+    char *colon = memchr(line, ':', (size_t) (end - line));
 
-    if (colon == NULL || colon == line || h->headers_len == HTTP_FIELDS_MAX) {
+    if (colon == NULL || colon == line) {
         return -1;
     }
-    p = &h->headers[h->headers_len++];
     p->name = line;
     p->name_len = (uint32_t) (colon - line);
     for (colon++; colon < end && (*colon == ' ' || *colon == '\t'); colon++) {
@@ -157,6 +156,18 @@ static int parse_field(http_head *h, char *line, char *end)
     }
     p->value = colon;
     p->value_len = (uint32_t) (end - colon);
+    return 0;
+}
+
+
+static int parse_field(http_head *h, char *line, char *end)
+{
+    pillion_pair *p = &h->headers[h->headers_len];
+
+    if (h->headers_len == HTTP_FIELDS_MAX || split_field(p, line, end) == -1) {
+        return -1;
+    }
+    h->headers_len++;
 
     if (is(p, "Connection")) {
         h->keepalive = says(p, "close") ? 0 : says(p, "keep-alive") ? 1 : h->keepalive;
@@ -224,11 +235,44 @@ enum { SIZE, EXTENSION, SIZE_LF, DATA, DATA_CR, DATA_LF, TRAILER };
 
 void http_body_init(http_body *b, const http_head *h)
 {
-    memset(b, 0, sizeof(*b));
+    memset(b, 0, offsetof(http_body, trailers));
+    b->trailers_len = 0;
+    b->text_len = 0;
     b->chunked = h->chunked;
     b->left = h->chunked ? 0 : h->length;
     b->state = h->chunked ? SIZE : DATA;
     b->done = !h->chunked && h->length == 0;
+}
+
+
+/* A byte of the lines that follow the last chunk. */
+static int trailer_byte(http_body *b, char c)
+{
+    char *line = b->text + b->text_len - b->line;
+
+    if (c == '\r') {
+        return 0;
+    }
+    if (c != '\n') {
+        if (b->text_len == sizeof(b->text)) {
+            return -1;
+        }
+        b->text[b->text_len++] = c;
+        b->line++;
+        return 0;
+    }
+    if (b->line == 0) {
+        b->done = 1;
+        return 0;
+    }
+    if (b->trailers_len == HTTP_TRAILERS_MAX
+        || split_field(&b->trailers[b->trailers_len], line, line + b->line) == -1)
+    {
+        return -1;
+    }
+    b->trailers_len++;
+    b->line = 0;
+    return 0;
 }
 
 
@@ -288,11 +332,8 @@ ssize_t http_body_next(http_body *b, const char *in, size_t len, const char **da
             b->state = SIZE;
             break;
         case TRAILER:
-            if (c == '\n') {
-                b->done = b->line == 0;
-                b->line = 0;
-            } else if (c != '\r') {
-                b->line++;
+            if (trailer_byte(b, c) == -1) {
+                return -1;
             }
             break;
         }

@@ -14,6 +14,7 @@
 
 #define HTTP_HEAD_MAX   32768
 #define HTTP_FIELDS_MAX 256
+#define HTTP_TRAILERS_MAX 16
 
 /* A request head, as an application is told of it. */
 typedef struct http_head {
@@ -56,6 +57,11 @@ typedef struct http_body {
     int      done;
     uint64_t left;                  /* of the body, or of the chunk            */
     uint64_t line;                  /* bytes on the present line               */
+
+    pillion_pair trailers[HTTP_TRAILERS_MAX];
+    uint32_t     trailers_len;
+    size_t       text_len;
+    char         text[2048];        /* of the trailers                         */
 } http_body;
 
 void http_body_init(http_body *b, const http_head *h);

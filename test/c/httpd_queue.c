@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
+#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
@@ -23,12 +24,15 @@
 #define PIECES    64
 
 
-/* Bytes to send. What is owned is freed after that, the rest is credited. */
+/* Bytes to send, of memory or of a file. What is owned is freed after that, the
+ * rest is credited. */
 typedef struct piece {
     char       *owned;
-    const char *bytes;
+    const char *bytes;              /* NULL: a file's                          */
     size_t      len;
     size_t      sent;
+    uint64_t    offset;
+    int         file;
 } piece;
 
 enum { READING, SERVING, SENDING, LINGERING };
@@ -46,6 +50,7 @@ typedef struct client {
     int        expecting;           /* and 100 Continue is to come first       */
     int        full;                /* the library takes no more for now       */
     int        half_closed;         /* the client will send no more            */
+    int        raw;                 /* the application has the connection      */
     int        framing;
     int        keepalive;
     int        has_head;            /* the final one has been put into pieces  */
@@ -138,21 +143,27 @@ static void free_closed(void)
 
 
 /* Adds bytes to send. Returns 0, or -1 if there is no memory. */
-static int add_piece(client *c, char *owned, const char *bytes, size_t len)
+static int add(client *c, piece p)
 {
     piece *more;
 
     if (c->last == c->cap) {
         more = realloc(c->pieces, (c->cap + PIECES) * sizeof(piece));
         if (more == NULL) {
-            free(owned);
+            free(p.owned);
             return -1;
         }
         c->pieces = more;
         c->cap += PIECES;
     }
-    c->pieces[c->last++] = (piece) { owned, bytes, len, 0 };
+    c->pieces[c->last++] = p;
     return 0;
+}
+
+
+static int add_piece(client *c, char *owned, const char *bytes, size_t len)
+{
+    return add(c, (piece) { .owned = owned, .bytes = bytes, .len = len });
 }
 
 
@@ -168,28 +179,78 @@ static int add_text(client *c, const char *text)
 }
 
 
+static ssize_t send_piece(client *c, const piece *p)
+{
+    off_t offset = (off_t) (p->offset + p->sent);
+
+    if (p->bytes == NULL) {
+        return sendfile(c->fd, p->file, &offset, p->len - p->sent);
+    }
+    return send(c->fd, p->bytes + p->sent, p->len - p->sent,
+                MSG_NOSIGNAL | (c->first + 1 < c->last ? MSG_MORE : 0));
+}
+
+
 /* Sends what it can. Returns 0, or -1 if the client has left. */
 static int send_pieces(client *c)
 {
     while (c->first < c->last) {
         piece  *p = &c->pieces[c->first];
-        ssize_t n = send(c->fd, p->bytes + p->sent, p->len - p->sent,
-                         MSG_NOSIGNAL | (c->first + 1 < c->last ? MSG_MORE : 0));
+        ssize_t n = send_piece(c, p);
 
         if (n == -1) {
             return errno == EAGAIN || errno == EINTR ? 0 : -1;
         }
+        if (n == 0) {               /* the file has become shorter */
+            drop_pieces(c);
+            c->cut = 1;
+            c->state = SENDING;
+            return 0;
+        }
         p->sent += (size_t) n;
+        if (p->bytes == NULL && c->request != 0) {
+            srv.api.credit(c->request, (uint64_t) n);
+        }
         if (p->sent < p->len) {
             continue;
         }
-        if (p->owned == NULL && c->request != 0) {
+        if (p->bytes != NULL && p->owned == NULL && c->request != 0) {
             srv.api.credit(c->request, p->len);
         }
         free(p->owned);
         c->first++;
     }
     c->first = c->last = 0;
+    return 0;
+}
+
+
+/* Ends the body, with the trailers that came after it. */
+static int feed_end(client *c)
+{
+    uint64_t taken;
+
+    return c->body.trailers_len > 0
+               ? srv.api.feed_trailers(c->request, c->body.trailers, c->body.trailers_len)
+               : srv.api.feed(c->request, NULL, 0, 1, &taken);
+}
+
+
+/* Feeds what the client has sent to the application that has its connection. */
+static int feed_raw(client *c)
+{
+    uint64_t taken;
+    size_t   len = c->in_len - c->in_pos;
+
+    if (!c->more || c->full || (len == 0 && !c->half_closed)) {
+        return 0;
+    }
+    if (srv.api.feed(c->request, c->in + c->in_pos, len, c->half_closed, &taken) != PILLION_OK) {
+        return -1;
+    }
+    c->in_pos += taken;
+    c->full = taken < len;
+    c->more = c->full || !c->half_closed;
     return 0;
 }
 
@@ -208,7 +269,12 @@ static int feed(client *c)
         if (used < 0) {
             return -1;
         }
-        if (srv.api.feed(c->request, len == 0 ? NULL : data, len, c->body.done, &taken)
+        taken = 0;
+        if (len == 0 && !c->body.done) {
+            c->in_pos += (size_t) used;
+            continue;
+        }
+        if ((len == 0 ? feed_end(c) : srv.api.feed(c->request, data, len, c->body.done, &taken))
             != PILLION_OK)
         {
             return -1;
@@ -243,6 +309,10 @@ static int read_some(client *c)
         c->in_len += (size_t) n;
         return 0;
     }
+    if (n == 0 && c->raw) {
+        c->half_closed = 1;
+        return 0;
+    }
     return n == -1 && (errno == EAGAIN || errno == EINTR) ? 0 : -1;
 }
 
@@ -265,6 +335,10 @@ static void end_request(client *c)
     struct linger reset = { 1, 0 };
 
     release(c);
+    if (c->raw) {
+        linger(c);
+        return;
+    }
     if (c->cut && c->framing == HTTP_CLOSE && c->has_head) {
         setsockopt(c->fd, SOL_SOCKET, SO_LINGER, &reset, sizeof(reset));
         close_client(c);
@@ -288,7 +362,7 @@ static void submit(client *c)
     c->more = !c->body.done;
     c->expecting = c->more && c->head.expect_continue;
     c->full = c->expecting;         /* until it is asked for */
-    c->has_head = c->cut = 0;
+    c->has_head = c->cut = c->raw = 0;
     c->keepalive = 1;
     c->framing = HTTP_NONE;
 
@@ -297,7 +371,8 @@ static void submit(client *c)
     req.environ_len = c->head.environ_len;
     req.headers = c->head.headers;
     req.headers_len = c->head.headers_len;
-    req.flags = c->more ? PILLION_REQUEST_MORE : 0;
+    req.flags = PILLION_REQUEST_FILES | PILLION_REQUEST_HIJACK
+                | (c->more ? PILLION_REQUEST_MORE : 0);
     req.data = c;
 
     rc = srv.api.submit(queue, &req, &c->request);
@@ -344,7 +419,7 @@ static int next_head(client *c)
 static void proceed(client *c)
 {
     while (c->fd != -1 && c->state != LINGERING) {
-        if (c->request != 0 && feed(c) == -1) {
+        if (c->request != 0 && (c->raw ? feed_raw(c) : feed(c)) == -1) {
             close_client(c);
             return;
         }
@@ -361,6 +436,11 @@ static void proceed(client *c)
         }
     }
     if (c->fd == -1 || c->state == LINGERING) {
+        return;
+    }
+    if (c->raw) {
+        watch(c, (c->first < c->last ? EPOLLOUT : 0)
+                 | (!c->half_closed && !c->full ? EPOLLIN : 0));
         return;
     }
     watch(c, (c->first < c->last ? EPOLLOUT : 0)
@@ -400,9 +480,23 @@ static int append_event(client *c, const pillion_event *e)
             return -1;
         }
     }
+    if ((e->flags & PILLION_EVENT_FILE) != 0) {
+        len = http_chunk_format(line, e->file_len);
+        if ((c->framing == HTTP_CHUNKED && add_owned(c, strdup(line), len) == -1)
+            || add(c, (piece) { .file = e->file, .offset = e->file_offset, .len = e->file_len })
+                   == -1
+            || (c->framing == HTTP_CHUNKED && add_text(c, "\r\n") == -1))
+        {
+            return -1;
+        }
+    }
+    if ((e->flags & PILLION_EVENT_HIJACK) != 0) {
+        c->raw = c->more = 1;
+        c->full = c->expecting = 0;
+    }
     if ((e->flags & PILLION_EVENT_ABORTED) != 0) {
         c->cut = 1;
-        if (!c->has_head && add_text(c, http_error(500)) == -1) {
+        if (!c->has_head && !c->raw && add_text(c, http_error(500)) == -1) {
             return -1;
         }
     }
@@ -491,7 +585,7 @@ static void on_ready(client *c, uint32_t events)
         close_client(c);
         return;
     }
-    if ((events & EPOLLRDHUP) != 0) {
+    if ((events & EPOLLRDHUP) != 0 && !c->raw) {
         on_hangup(c);
         if (c->fd == -1) {
             return;

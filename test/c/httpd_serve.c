@@ -22,6 +22,7 @@ typedef struct exchange {
     int        keepalive;
     int        sent;                /* the final head has been                 */
     int        trailed;             /* the last chunk has been                 */
+    int        raw;                 /* the application has the connection      */
     size_t     held;                /* bytes in out                            */
     char       out[16384];
 } exchange;
@@ -64,6 +65,9 @@ static int64_t on_read(void *data, char *buf, uint64_t cap)
 {
     exchange *x = data;
 
+    if (x->raw) {
+        return conn_read_raw(x->c, buf, cap);
+    }
     if (!x->continued) {
         x->continued = 1;
         if (!x->sent && conn_send(x->c, HTTP_CONTINUE, sizeof(HTTP_CONTINUE) - 1) == -1) {
@@ -100,6 +104,9 @@ static int32_t on_write(void *data, const char *buf, uint64_t len)
     exchange *x = data;
     char      line[HTTP_CHUNK_MAX];
 
+    if (x->raw) {
+        return conn_send(x->c, buf, len);
+    }
     if (x->framing != HTTP_CHUNKED) {
         return hold(x, buf, len);
     }
@@ -107,6 +114,42 @@ static int32_t on_write(void *data, const char *buf, uint64_t len)
                    || hold(x, "\r\n", 2) == -1
                ? -1
                : 0;
+}
+
+
+static int32_t on_file(void *data, int32_t fd, uint64_t offset, uint64_t len)
+{
+    exchange *x = data;
+    char      line[HTTP_CHUNK_MAX];
+    int       chunked = x->framing == HTTP_CHUNKED;
+
+    if (chunked && hold(x, line, http_chunk_format(line, len)) == -1) {
+        return -1;
+    }
+    if (send_held(x) == -1 || conn_send_file(x->c, fd, offset, len) == -1) {
+        return -1;
+    }
+    return chunked ? hold(x, "\r\n", 2) : 0;
+}
+
+
+static int32_t on_request_trailers(void *data, const pillion_pair **trailers, uint32_t *n)
+{
+    exchange *x = data;
+
+    *trailers = x->body.trailers;
+    *n = x->body.trailers_len;
+    return 0;
+}
+
+
+static int32_t on_hijack(void *data, int32_t *fd)
+{
+    exchange *x = data;
+
+    x->raw = 1;
+    *fd = x->c->fd;
+    return send_held(x);
 }
 
 
@@ -158,7 +201,7 @@ static int serve_one(server *s, exchange *x)
 
     http_body_init(&x->body, x->h);
     x->continued = !x->h->expect_continue || x->body.done;
-    x->sent = x->trailed = 0;
+    x->sent = x->trailed = x->raw = 0;
     x->held = 0;
     x->framing = HTTP_NONE;
 
@@ -167,7 +210,8 @@ static int serve_one(server *s, exchange *x)
     req.environ_len = x->h->environ_len;
     req.headers = x->h->headers;
     req.headers_len = x->h->headers_len;
-    req.flags = x->body.done ? 0 : PILLION_REQUEST_MORE;
+    req.flags = PILLION_REQUEST_FILES | PILLION_REQUEST_HIJACK
+                | (x->body.done ? 0 : PILLION_REQUEST_MORE);
 
     io.data = x;
     io.read = on_read;
@@ -176,14 +220,23 @@ static int serve_one(server *s, exchange *x)
     io.flush = on_flush;
     io.trailers = on_trailers;
     io.alive = on_alive;
+    io.file = on_file;
+    io.request_trailers = on_request_trailers;
+    io.hijack = on_hijack;
     io.alive_ms = ALIVE_MS;
 
     status = s->api.serve(&req, &io);
 
+    if (x->raw) {
+        return -1;
+    }
     switch (status) {
     case PILLION_OK:
         return finish(x);
     case PILLION_E_IO:
+        if (x->sent && x->framing == HTTP_CLOSE) {
+            conn_reset(x->c);
+        }
         return -1;
     default:
         if (!x->sent) {

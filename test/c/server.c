@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <sys/resource.h>
+#include <sys/sendfile.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -353,6 +354,44 @@ ssize_t conn_read_body(conn *c, http_body *b, char *buf, size_t cap)
         c->pos += (size_t) used;
     }
     return (ssize_t) n;
+}
+
+
+int64_t conn_read_raw(conn *c, char *buf, size_t cap)
+{
+    size_t  have = c->len - c->pos;
+    ssize_t n;
+
+    if (have > 0) {
+        have = have < cap ? have : cap;
+        memcpy(buf, c->in + c->pos, have);
+        c->pos += have;
+        return (int64_t) have;
+    }
+    n = recv(c->fd, buf, cap, MSG_DONTWAIT);
+    if (n == -1 && (errno == EAGAIN || errno == EINTR)) {
+        return PILLION_IO_AGAIN;
+    }
+    return n;
+}
+
+
+int conn_send_file(conn *c, int fd, uint64_t offset, uint64_t len)
+{
+    off_t   at = (off_t) offset;
+    ssize_t n;
+
+    while (len > 0) {
+        n = sendfile(c->fd, fd, &at, len);
+        if (n == -1 && errno == EINTR) {
+            continue;
+        }
+        if (n <= 0) {
+            return -1;
+        }
+        len -= (uint64_t) n;
+    }
+    return 0;
 }
 
 

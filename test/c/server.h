@@ -61,6 +61,13 @@ int conn_read_head(conn *c, http_head *h, const http_peers *peers);
 /* Reads up to cap bytes of body: how many, 0 at its end, -1 on a failure. */
 ssize_t conn_read_body(conn *c, http_body *b, char *buf, size_t cap);
 
+/* Reads what the client sends after its request, without waiting: how many
+ * bytes, 0 at the end, PILLION_IO_AGAIN, or -1 on a failure. */
+int64_t conn_read_raw(conn *c, char *buf, size_t cap);
+
+/* Sends a stretch of a file. Returns 0, or -1, also if the file is shorter. */
+int conn_send_file(conn *c, int fd, uint64_t offset, uint64_t len);
+
 /* Sends all bytes. Returns 0 or -1. */
 int conn_send(conn *c, const char *bytes, size_t len);
 
