@@ -75,7 +75,10 @@ func fromNetHTTP(t *testing.T, h http.Handler, method, fields string) answer {
 }
 
 func fromHere(t *testing.T, h http.HandlerFunc, method string, fields ...Pair) answer {
-	x := serve(t, request("", method, "/", fields...), h)
+	return answerOf(serve(t, request("", method, "/", fields...), h))
+}
+
+func answerOf(x *strict) answer {
 	a := answer{Status: x.Status, Body: string(x.Body), Complete: x.End == Complete}
 	if x.Status != 0 {
 		a.Header = toHeader(x.Headers)
