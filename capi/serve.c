@@ -12,6 +12,7 @@
 
 #define IO_MIN           offsetof(pillion_io, alive) + sizeof(void *)
 #define DEFAULT_ALIVE_MS 250u
+#define FILE_PIECE       (1u << 20)
 
 /* Guards what belongs to the owner of a queue: here many threads are. */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -118,11 +119,6 @@ static int32_t hand_out(const pillion_io *io, const pl_part *p, int *ended)
     if ((f & PILLION_EVENT_BODY) != 0 && io->write(io->data, p->body, p->body_len) < 0) {
         return PILLION_E_IO;
     }
-    if ((f & PILLION_EVENT_FILE) != 0
-        && io->file(io->data, p->file, p->file_offset, p->file_len) < 0)
-    {
-        return PILLION_E_IO;
-    }
     if ((f & PILLION_EVENT_FLUSH) != 0 && io->flush != NULL && io->flush(io->data) < 0) {
         return PILLION_E_IO;
     }
@@ -134,6 +130,22 @@ static int32_t hand_out(const pillion_io *io, const pl_part *p, int *ended)
     if ((f & (PILLION_EVENT_COMPLETE | PILLION_EVENT_ABORTED)) != 0) {
         *ended = 1;
         return (f & PILLION_EVENT_COMPLETE) != 0 ? PILLION_OK : PILLION_E_ABORTED;
+    }
+    return PILLION_OK;
+}
+
+/* Piece by piece, so that an application that waits no longer, or the client's
+ * leaving, does not go unnoticed until a large file has been sent. */
+static int32_t hand_out_file(pl_req *r, const pillion_io *io, const pl_part *p)
+{
+    uint64_t sent, n;
+
+    for (sent = 0; sent < p->file_len && !pl_load(&r->ended); sent += n) {
+        n = p->file_len - sent < FILE_PIECE ? p->file_len - sent : FILE_PIECE;
+        if (io->file(io->data, p->file, p->file_offset + sent, n) < 0) {
+            return PILLION_E_IO;
+        }
+        pl_req_credit(r, n);
     }
     return PILLION_OK;
 }
@@ -186,12 +198,13 @@ static int32_t drive(pl_req *r, const pillion_io *io)
             if ((p->flags & PILLION_EVENT_HIJACK) != 0) {
                 return pl_connection_drive(r, io);
             }
-            rc = hand_out(io, p, &ended);
+            rc = (p->flags & PILLION_EVENT_FILE) != 0 ? hand_out_file(r, io, p)
+                                                      : hand_out(io, p, &ended);
             if (rc != PILLION_OK || ended) {
                 return rc;
             }
-            if (p->body_len + p->file_len != 0) {
-                pl_req_credit(r, p->body_len + p->file_len);
+            if (p->body_len != 0) {
+                pl_req_credit(r, p->body_len);
             }
         }
         if ((sigs & PL_SIG_ROOM) != 0) {

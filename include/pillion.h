@@ -572,8 +572,8 @@ typedef struct pillion_io {
     int32_t (*alive)(void *data);
 
     /* Sends len (> 0) bytes of the file fd from offset as response body, as
-     * write does. fd is the library's, open until the callback returns: who
-     * wants it longer duplicates it. Its file position must be left alone. A
+     * write does; a large file comes in several calls. fd is the library's, open
+     * until the callback returns: who wants it longer duplicates it. Its file position must be left alone. A
      * file that turns out to be shorter is a failure. Required with
      * PILLION_REQUEST_FILES. Returns 0, or negative on a failure. Since 1.1. */
     int32_t (*file)(void *data, int32_t fd, uint64_t offset, uint64_t len);
@@ -770,9 +770,8 @@ typedef struct pillion_event {
 } pillion_event;
 
 /*
- * If an event has several flags they apply in this order; FILE, HIJACK and ROOM
- * come alone. A request's events
- * come in the order of its response:
+ * If an event has several flags they apply in this order; ROOM, FILE and HIJACK
+ * come alone. A request's events come in the order of its response:
  *
  *   INFO*  HEAD  (BODY | FILE)*  [TRAILERS]  COMPLETE
  *   INFO*  HIJACK  BODY*  COMPLETE
@@ -801,8 +800,9 @@ typedef struct pillion_event {
                                         bytes are credited or the request is
                                         released; leave its position alone. May
                                         be longer than credit. If the file
-                                        turns out to be shorter, make the cut
-                                        visible to the client. Only with
+                                        turns out to be shorter, or ABORTED
+                                        follows before all of it was sent, make
+                                        the cut visible to the client. Only with
                                         PILLION_REQUEST_FILES. Since 1.1      */
 #define PILLION_EVENT_HIJACK   512u  /* the application takes the connection
                                         over: send what follows as BODY to the

@@ -36,6 +36,9 @@ const (
 	byHand      = "the row speaks HTTP/1 by hand"
 	noHop       = "HTTP/2 has no chunked coding, nor Connection header"
 	noInfo      = "this nginx has no early hints: they came with 1.29"
+	atOnce      = "the in-memory host reads the file at once"
+	noHijack    = "the host does not hand connections over"
+	noTrailers  = "the host does not hand request trailers over"
 	refuses     = "nginx itself answers such a request"
 )
 
@@ -46,6 +49,10 @@ var exceptions = map[string]map[string]string{
 		"flush_is_seen_at_once":                       wholeOnly,
 		"upload_and_download_at_the_same_time":        wholeOnly,
 		"slow_reader_stops_the_handler":               wholeOnly,
+		"growing_file_is_sent_as_it_grows":            wholeOnly,
+		"file_that_shrinks_while_it_is_sent_is_a_cut": wholeOnly,
+		"client_leaving_in_a_file_is_an_error":        wholeOnly,
+		"write_deadline_ends_the_sending_of_a_file":   wholeOnly,
 		"slow_handler_stops_the_upload":               wholeOnly,
 		"early_answer_to_an_upload":                   wholeOnly,
 		"client_leaving_in_an_upload_is_an_error":     wholeOnly,
@@ -57,6 +64,10 @@ var exceptions = map[string]map[string]string{
 		"goexit_before_the_first_byte_is_500":         noGoexit,
 		"goexit_after_the_first_byte_is_a_cut":        noGoexit,
 		"informational_heads_precede_the_final":       "informational responses are not handed out: pillion.h, pillion_call",
+	},
+	"memory": {
+		"file_that_shrinks_while_it_is_sent_is_a_cut": atOnce,
+		"client_leaving_in_a_file_is_an_error":        atOnce,
 	},
 	"nginx": {
 		"informational_heads_precede_the_final": noInfo,
@@ -85,16 +96,26 @@ func init() {
 		"http10_abort_is_a_reset", "pipelined_requests_are_answered_in_order",
 		"expect_is_answered_by_the_read", "expect_without_a_read_gets_no_100", "unknown_expectation_is_417",
 		"cookies_are_one_header_or_many", "client_leaving_in_an_upload_is_an_error",
+		"growing_file_is_sent_as_it_grows", "file_that_shrinks_while_it_is_sent_is_a_cut",
+		"client_leaving_in_a_file_is_an_error", "write_deadline_ends_the_sending_of_a_file", "http10_file_ends_with_the_connection",
 		"two_lengths_are_refused", "slow_reader_stops_the_handler", "slow_handler_stops_the_upload",
 	} {
 		exceptions["nginx-http2"][name] = byHand
+	}
+	for _, host := range []string{"call", "nginx", "nginx-buffering", "nginx-http2"} {
+		for _, r := range hijackRows {
+			if r.name != "hijack_after_the_head_fails" {
+				exceptions[host][r.name] = noHijack
+			}
+		}
+		exceptions[host]["request_trailers_arrive_with_the_end_of_the_body"] = noTrailers
 	}
 	exceptions["nginx-http2"]["chunked_upload_arrives_whole"] = byHand
 	exceptions["nginx-http2"]["chunked_upload_has_no_length_while_it_lasts"] = noHop
 }
 
 func TestBehaviour(t *testing.T) {
-	rows := slices.Concat(bodyRows, streamRows, requestRows, responseRows, troubleRows)
+	rows := slices.Concat(bodyRows, fileRows, streamRows, requestRows, trailerRows, responseRows, troubleRows, hijackRows)
 	known := map[string]bool{}
 	for _, r := range rows {
 		known[r.name] = true

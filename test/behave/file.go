@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"os"
 	"strconv"
+	"time"
 )
 
 // Sent is what serveFile's copying came to.
@@ -18,7 +19,7 @@ type Sent struct {
 
 // serveFile copies the file ?path= to the response: from ?offset= on, ?n= bytes
 // or all, with ?length= declared, after writing ?first= bytes. It removes the
-// file first if ?remove=1. It tells KEY/start, and KEY/end with what the copying
+// file first if ?remove=1, and has ?deadline= milliseconds for it. It tells KEY/start, and KEY/end with what the copying
 // came to; with ?stay=1 it returns only when KEY/go has been told.
 func serveFile(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
@@ -44,6 +45,9 @@ func serveFile(w http.ResponseWriter, r *http.Request) {
 	}
 	w.Write(make([]byte, number(r, "first")))
 	tell(key+"/start", "")
+	if q.Has("deadline") {
+		http.NewResponseController(w).SetWriteDeadline(time.Now().Add(time.Duration(number(r, "deadline")) * time.Millisecond))
+	}
 	var sent Sent
 	if q.Has("n") {
 		sent.N, err = io.CopyN(w, f, number(r, "n"))

@@ -110,6 +110,20 @@ static void drop_pieces(client *c)
 }
 
 
+/* Drops what is left of files, and what would follow: nobody waits for it. */
+static void drop_files(client *c)
+{
+    size_t i = c->first;
+
+    while (i < c->last && c->pieces[i].bytes != NULL) {
+        i++;
+    }
+    while (c->last > i) {
+        free(c->pieces[--c->last].owned);
+    }
+}
+
+
 /* Clients that are closed while events of theirs may be at hand are freed at
  * the end of the turn. */
 static client *closed;
@@ -496,6 +510,7 @@ static int append_event(client *c, const pillion_event *e)
     }
     if ((e->flags & PILLION_EVENT_ABORTED) != 0) {
         c->cut = 1;
+        drop_files(c);
         if (!c->has_head && !c->raw && add_text(c, http_error(500)) == -1) {
             return -1;
         }
