@@ -184,9 +184,8 @@ var fileRows = []row{
 		w.Close()
 		sent := s.copied(t, key)
 		assert.NotEmpty(t, sent.Err)
-		assert.GreaterOrEqual(t, sent.N, int64(0))
 		assert.Less(t, sent.N, int64(64<<20))
-		assert.Equal(t, sent.N, sent.At)
+		assert.LessOrEqual(t, sent.N, sent.At)
 		s.awaitOpenFiles(t, path, "0")
 	}},
 	{"write_deadline_ends_the_sending_of_a_file", func(t *testing.T, s *server) {
@@ -196,7 +195,7 @@ var fileRows = []row{
 		sent := s.copied(t, key) // nothing is read before
 		assert.Contains(t, sent.Err, "i/o timeout")
 		assert.Less(t, sent.N, int64(64<<20))
-		assert.Equal(t, sent.N, sent.At)
+		assert.LessOrEqual(t, sent.N, sent.At)
 		_, err := io.Copy(io.Discard, res.Body)
 		assert.Error(t, err, "it must not look whole")
 	}},

@@ -235,6 +235,22 @@ int queue_turn(abi_queue q)
 }
 
 
+pillion_event queue_event(abi_queue q)
+{
+    pillion_event e;
+    struct pollfd p = { q.fd, POLLIN, 0 };
+    uint32_t      n;
+
+    for (;;) {
+        CHECK(PILLION_OK, api.poll(q.handle, &e, sizeof(e), 1, &n));
+        if (n == 1) {
+            return e;
+        }
+        CHECK(1, poll(&p, 1, 20000));
+    }
+}
+
+
 void queue_finish(abi_queue q, const result *r)
 {
     while (!r->complete && !r->aborted) {
@@ -284,7 +300,8 @@ char *guarded(const char *s)
 }
 
 
-static const scenario *const tables[] = { abi_args, abi_life, abi_queues, abi_serve, abi_load };
+static const scenario *const tables[] = { abi_args, abi_life, abi_queues, abi_serve,
+                                         abi_files, abi_hijack, abi_load };
 
 int main(int argc, char **argv)
 {

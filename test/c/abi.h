@@ -59,6 +59,9 @@ abi_queue queue_make(uint32_t flags, uint32_t max_in_flight);
 /* Submits a GET whose data is the result. */
 uint64_t queue_submit(abi_queue q, const char *target, result *r);
 
+/* Waits for a queue's next event. */
+pillion_event queue_event(abi_queue q);
+
 /* Polls once, waiting if there is nothing, and files what came in the
  * results. Returns how many requests have ended. Credits bodies at once. */
 int queue_turn(abi_queue q);
@@ -86,6 +89,8 @@ extern const scenario abi_args[];
 extern const scenario abi_life[];
 extern const scenario abi_queues[];
 extern const scenario abi_serve[];
+extern const scenario abi_files[];
+extern const scenario abi_hijack[];
 extern const scenario abi_load[];
 
 #endif

@@ -320,6 +320,7 @@ static void in_child(abi_queue q, uint64_t h, uint64_t res_handle)
     CHECK(PILLION_E_FORKED, api.queue_fd(q.handle, &fd));
     CHECK(PILLION_E_FORKED, api.submit(q.handle, &r, &v));
     CHECK(PILLION_E_FORKED, api.feed(h, "x", 1, 1, &v));
+    CHECK(PILLION_E_FORKED, api.feed_trailers(h, NULL, 0));
     CHECK(PILLION_E_FORKED, api.poll(q.handle, &event, sizeof(event), 1, &n));
     CHECK(PILLION_E_FORKED, api.flush(q.handle));
     CHECK(PILLION_E_FORKED, api.credit(h, 0));

@@ -114,23 +114,6 @@ static void small_polls_lose_nothing(void)
 }
 
 
-/* Waits for the queue's descriptor, then polls one event. */
-static pillion_event next_event(abi_queue q)
-{
-    pillion_event e;
-    struct pollfd p = { q.fd, POLLIN, 0 };
-    uint32_t      n;
-
-    for (;;) {
-        CHECK(PILLION_OK, api.poll(q.handle, &e, sizeof(e), 1, &n));
-        if (n == 1) {
-            return e;
-        }
-        CHECK(1, poll(&p, 1, 20000));
-    }
-}
-
-
 static void credit_bounds_the_response(void)
 {
     pillion_pair    pairs[4];
@@ -150,7 +133,7 @@ static void credit_bounds_the_response(void)
     req.credit = 10000;
     CHECK(PILLION_OK, api.submit(q.handle, &req, &h));
     do {
-        e = next_event(q);
+        e = queue_event(q);
         out += e.body_len;
         TRUE(out <= 10000);
         if (out == 10000) {
@@ -195,7 +178,7 @@ static void window_bounds_the_body(void)
     req.flags = PILLION_REQUEST_MORE;
     req.window = 4096;
     CHECK(PILLION_OK, api.submit(q.handle, &req, &h));
-    e = next_event(q);                  /* the handler reads, and nothing was fed */
+    e = queue_event(q);                  /* the handler reads, and nothing was fed */
     CHECK(PILLION_EVENT_ROOM, e.flags);
 
     CHECK(PILLION_OK, api.feed(h, bytes, 60, 0, &taken));
@@ -212,7 +195,7 @@ static void window_bounds_the_body(void)
     CHECK(0, taken);                    /* nor has last counted */
     tell("w/go");
     while (fed < 1000000) {
-        e = next_event(q);
+        e = queue_event(q);
         CHECK(PILLION_EVENT_ROOM, e.flags);
         do {
             CHECK(PILLION_OK, api.feed(h, bytes, sizeof(bytes), 0, &taken));
@@ -228,7 +211,7 @@ static void window_bounds_the_body(void)
     CHECK(PILLION_E_STATE, api.feed(h, "x", 1, 0, &taken));
     CHECK(PILLION_E_STATE, api.feed(h, NULL, 0, 1, &taken));
     do {
-        e = next_event(q);
+        e = queue_event(q);
         if (e.body_len > 0) {
             snprintf(value, sizeof(value), "{\"Bytes\":%lu,", (unsigned long) fed);
             CHECK(0, strncmp(e.body, value, strlen(value)));
@@ -258,7 +241,7 @@ static void bytes_for_a_handler_that_is_gone_are_dropped(void)
     req.window = 4096;
     CHECK(PILLION_OK, api.submit(q.handle, &req, &h));
     do {
-        e = next_event(q);
+        e = queue_event(q);
     } while ((e.flags & PILLION_EVENT_COMPLETE) == 0);
     CHECK(PILLION_OK, api.feed(h, bytes, sizeof(bytes), 0, &taken));
     CHECK(sizeof(bytes), taken);
@@ -293,7 +276,7 @@ static void body_may_come_with_the_request(void)
     CHECK(PILLION_OK, api.feed(h, "last", 4, 1, &taken));
     CHECK(4, taken);
     do {
-        e = next_event(q);
+        e = queue_event(q);
         TRUE(len + e.body_len < sizeof(body));
         memcpy(body + len, e.body == NULL ? "" : e.body, e.body_len);
         len += e.body_len;
@@ -339,12 +322,12 @@ static void cancel_ends_the_context(void)
         pillion_event   e;
 
         CHECK(PILLION_OK, api.submit(q.handle, &req, &h));
-        e = next_event(q);
+        e = queue_event(q);
         CHECK(PILLION_OK, api.cancel(h));
         await("z/end", value, sizeof(value));
         TRUE(strncmp(value, "error: ", 7) == 0);
         while ((e.flags & (PILLION_EVENT_COMPLETE | PILLION_EVENT_ABORTED)) == 0) {
-            e = next_event(q);
+            e = queue_event(q);
         }
         CHECK(PILLION_OK, api.release(h));
     }
