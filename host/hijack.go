@@ -10,6 +10,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"runtime"
 	"strconv"
 	"strings"
 	"sync"
@@ -25,10 +26,12 @@ type hijackable struct{ *response }
 
 // Hijack implements http.Hijacker.
 func (h hijackable) Hijack() (net.Conn, *bufio.ReadWriter, error) {
-	c, err := h.response.hijack()
+	taken, err := h.response.hijack()
 	if err != nil {
 		return nil, nil, err
 	}
+	c := &handle{taken}
+	runtime.AddCleanup(c, func(taken *conn) { go taken.close() }, taken)
 	return c, bufio.NewReadWriter(bufio.NewReader(c), bufio.NewWriter(c)), nil
 }
 
@@ -110,6 +113,24 @@ func statusText(status int) string {
 	return "status code " + strconv.Itoa(status)
 }
 
+// handle is what the application gets. When it has lost it the connection is
+// closed, as net's are.
+type handle struct{ *conn }
+
+// Read implements net.Conn.
+func (h *handle) Read(p []byte) (int, error) {
+	n, err := h.conn.Read(p)
+	runtime.KeepAlive(h)
+	return n, err
+}
+
+// Write implements net.Conn.
+func (h *handle) Write(p []byte) (int, error) {
+	n, err := h.conn.Write(p)
+	runtime.KeepAlive(h)
+	return n, err
+}
+
 // conn is a connection that was taken over. Until it is closed Serve does not
 // return, whether the handler has or not.
 type conn struct {
@@ -130,7 +151,7 @@ type conn struct {
 	writing sync.Mutex // held while the Exchange sends
 }
 
-// Read implements net.Conn.
+// Read is a net.Conn's.
 func (c *conn) Read(p []byte) (n int, err error) {
 	c.reading.Lock()
 	defer c.reading.Unlock()
@@ -148,7 +169,7 @@ func (c *conn) Read(p []byte) (n int, err error) {
 	return n, c.fault("read", err)
 }
 
-// Write implements net.Conn.
+// Write is a net.Conn's.
 func (c *conn) Write(p []byte) (n int, err error) {
 	c.writing.Lock()
 	defer c.writing.Unlock()

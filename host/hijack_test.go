@@ -495,6 +495,64 @@ func TestHijack_ConnectionLeftBehindEndsWithItsClient(t *testing.T) {
 	assert.ErrorIs(t, err, net.ErrClosed)
 }
 
+func TestHijack_LostConnectionIsClosed(t *testing.T) {
+	x, client := wire(t, func(w http.ResponseWriter, r *http.Request) {
+		http.NewResponseController(w).Hijack()
+	}, getHead, "")
+	awaitLoss(t, x.run())
+	assert.Empty(t, drain(t, client))
+	x.check(t)
+}
+
+// collect returns when the collector has found what was lost, and has run
+// cleanups.
+func collect(t *testing.T) {
+	cleaned := make(chan struct{})
+	runtime.AddCleanup(new([64]*int), func(c chan struct{}) { close(c) }, cleaned)
+	for end := time.Now().Add(patience); ; {
+		runtime.GC()
+		select {
+		case <-cleaned:
+			return
+		case <-time.After(time.Millisecond):
+			require.True(t, time.Now().Before(end), "no cleanup has run")
+		}
+	}
+}
+
+// awaitLoss collects until a connection that was lost has been served.
+func awaitLoss(t *testing.T, served <-chan struct{}) {
+	for end := time.Now().Add(patience); ; {
+		collect(t)
+		select {
+		case <-served:
+			return
+		default:
+			require.True(t, time.Now().Before(end), "it is still open")
+		}
+	}
+}
+
+func TestHijack_ConnectionThatIsReadIsNotLost(t *testing.T) {
+	reading := make(chan struct{})
+	x, client := wire(t, func(w http.ResponseWriter, r *http.Request) {
+		c, _, err := http.NewResponseController(w).Hijack()
+		assert.NoError(t, err)
+		close(reading)
+		n, err := c.Read(make([]byte, 5))
+		assert.Equal(t, 5, n)
+		assert.NoError(t, err)
+	}, getHead, "")
+	served := x.run()
+	wait(t, reading, "the handler")
+	for range 3 {
+		collect(t)
+	}
+	io.WriteString(client, "hello")
+	awaitLoss(t, served)
+	x.check(t)
+}
+
 func TestHijack_ReadOfTheBodyThatIsUnderWayIsBrokenOff(t *testing.T) {
 	reading := make(chan struct{})
 	result := make(chan error, 1)

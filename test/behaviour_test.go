@@ -68,6 +68,7 @@ var exceptions = map[string]map[string]string{
 	"memory": {
 		"file_that_shrinks_while_it_is_sent_is_a_cut": atOnce,
 		"client_leaving_in_a_file_is_an_error":        atOnce,
+		"write_deadline_ends_the_sending_of_a_file":   atOnce,
 	},
 	"nginx": {
 		"informational_heads_precede_the_final": noInfo,

@@ -23,7 +23,7 @@ import (
 // startC starts httpd_call, httpd_serve or httpd_queue. At the end of the test
 // it stops, and must hold nothing.
 func startC(t *testing.T, drive string) *server {
-	program := cProgram(t, "httpd_"+drive, "http", "server")
+	program := cProgram(t, "httpd_"+drive, "http", "server", "pieces")
 	dir := tempDir(t, "httpd_"+drive)
 	logName := filepath.Join(dir, "stderr")
 	logFile, err := os.Create(logName)

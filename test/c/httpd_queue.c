@@ -8,32 +8,20 @@
  * piece is credited when the socket has taken it.
  */
 
+#include "pieces.h"
 #include "server.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/ioctl.h>
-#include <sys/sendfile.h>
 #include <sys/signalfd.h>
 #include <time.h>
 #include <unistd.h>
 
 #define EVENTS    64
 #define LINGER_MS 2000
-#define PIECES    64
 
-
-/* Bytes to send, of memory or of a file. What is owned is freed after that, the
- * rest is credited. */
-typedef struct piece {
-    char       *owned;
-    const char *bytes;              /* NULL: a file's                          */
-    size_t      len;
-    size_t      sent;
-    uint64_t    offset;
-    int         file;
-} piece;
 
 enum { READING, SERVING, SENDING, LINGERING };
 
@@ -56,10 +44,7 @@ typedef struct client {
     int        has_head;            /* the final one has been put into pieces  */
     int        cut;                 /* close the connection, visibly           */
     int64_t    linger_end;
-    piece     *pieces;              /* first to last, then room                */
-    size_t     first;
-    size_t     last;
-    size_t     cap;
+    pieces     out;
     size_t     in_pos;
     size_t     in_len;
     char       in[HTTP_HEAD_MAX];
@@ -101,29 +86,6 @@ static void release(client *c)
 }
 
 
-static void drop_pieces(client *c)
-{
-    for (; c->first < c->last; c->first++) {
-        free(c->pieces[c->first].owned);
-    }
-    c->first = c->last = 0;
-}
-
-
-/* Drops what is left of files, and what would follow: nobody waits for it. */
-static void drop_files(client *c)
-{
-    size_t i = c->first;
-
-    while (i < c->last && c->pieces[i].bytes != NULL) {
-        i++;
-    }
-    while (c->last > i) {
-        free(c->pieces[--c->last].owned);
-    }
-}
-
-
 /* Clients that are closed while events of theirs may be at hand are freed at
  * the end of the turn. */
 static client *closed;
@@ -134,7 +96,7 @@ static void close_client(client *c)
         return;
     }
     release(c);
-    drop_pieces(c);
+    pieces_drop(&c->out);
     close(c->fd);
     c->fd = -1;
     c->prev->next = c->next;
@@ -150,92 +112,27 @@ static void free_closed(void)
 
     while ((c = closed) != NULL) {
         closed = c->next;
-        free(c->pieces);
+        free(c->out.at);
         free(c);
     }
 }
 
 
-/* Adds bytes to send. Returns 0, or -1 if there is no memory. */
-static int add(client *c, piece p)
-{
-    piece *more;
-
-    if (c->last == c->cap) {
-        more = realloc(c->pieces, (c->cap + PIECES) * sizeof(piece));
-        if (more == NULL) {
-            free(p.owned);
-            return -1;
-        }
-        c->pieces = more;
-        c->cap += PIECES;
-    }
-    c->pieces[c->last++] = p;
-    return 0;
-}
-
-
-static int add_piece(client *c, char *owned, const char *bytes, size_t len)
-{
-    return add(c, (piece) { .owned = owned, .bytes = bytes, .len = len });
-}
-
-
-static int add_owned(client *c, char *owned, size_t len)
-{
-    return owned == NULL ? -1 : add_piece(c, owned, owned, len);
-}
-
-
-static int add_text(client *c, const char *text)
-{
-    return add_owned(c, strdup(text), strlen(text));
-}
-
-
-static ssize_t send_piece(client *c, const piece *p)
-{
-    off_t offset = (off_t) (p->offset + p->sent);
-
-    if (p->bytes == NULL) {
-        return sendfile(c->fd, p->file, &offset, p->len - p->sent);
-    }
-    return send(c->fd, p->bytes + p->sent, p->len - p->sent,
-                MSG_NOSIGNAL | (c->first + 1 < c->last ? MSG_MORE : 0));
-}
-
-
 /* Sends what it can. Returns 0, or -1 if the client has left. */
-static int send_pieces(client *c)
+static int send_some(client *c)
 {
-    while (c->first < c->last) {
-        piece  *p = &c->pieces[c->first];
-        ssize_t n = send_piece(c, p);
+    uint64_t credit;
+    int      rc = pieces_send(&c->out, c->fd, &credit);
 
-        if (n == -1) {
-            return errno == EAGAIN || errno == EINTR ? 0 : -1;
-        }
-        if (n == 0) {               /* the file has become shorter */
-            drop_pieces(c);
-            c->cut = 1;
-            c->state = SENDING;
-            return 0;
-        }
-        p->sent += (size_t) n;
-        if (p->bytes == NULL && c->request != 0) {
-            srv.api.credit(c->request, (uint64_t) n);
-        }
-        if (p->sent < p->len) {
-            continue;
-        }
-        if (p->bytes != NULL && p->owned == NULL && c->request != 0) {
-            srv.api.credit(c->request, p->len);
-        }
-        free(p->owned);
-        c->first++;
+    if (credit > 0 && c->request != 0) {
+        srv.api.credit(c->request, credit);
     }
-    c->first = c->last = 0;
-    return 0;
+    if (rc == 0) {                  /* a file has become shorter */
+        pieces_drop(&c->out);
+        c->cut = 1;
+        c->state = SENDING;
+    }
+    return rc == -1 ? -1 : 0;
 }
 
 
@@ -396,9 +293,8 @@ static void submit(client *c)
     }
     c->cut = 1;
     c->state = SENDING;
-    if (add_text(c, http_error(rc == PILLION_E_FULL || rc == PILLION_E_STOPPED ? 503 : 500))
-        == -1)
-    {
+    rc = rc == PILLION_E_FULL || rc == PILLION_E_STOPPED ? 503 : 500;
+    if (pieces_add_text(&c->out, http_error(rc)) == -1) {
         close_client(c);
     }
 }
@@ -420,7 +316,7 @@ static int next_head(client *c)
     c->cut = 1;
     c->framing = HTTP_LENGTH;
     c->state = SENDING;
-    if (add_text(c, http_error(400)) == -1) {
+    if (pieces_add_text(&c->out, http_error(400)) == -1) {
         close_client(c);
         return 0;
     }
@@ -437,11 +333,11 @@ static void proceed(client *c)
             close_client(c);
             return;
         }
-        if (send_pieces(c) == -1) {
+        if (send_some(c) == -1) {
             close_client(c);
             return;
         }
-        if (c->state == SENDING && c->first == c->last) {
+        if (c->state == SENDING && !pieces_left(&c->out)) {
             end_request(c);
             continue;
         }
@@ -453,11 +349,11 @@ static void proceed(client *c)
         return;
     }
     if (c->raw) {
-        watch(c, (c->first < c->last ? EPOLLOUT : 0)
+        watch(c, (pieces_left(&c->out) ? EPOLLOUT : 0)
                  | (!c->half_closed && !c->full ? EPOLLIN : 0));
         return;
     }
-    watch(c, (c->first < c->last ? EPOLLOUT : 0)
+    watch(c, (pieces_left(&c->out) ? EPOLLOUT : 0)
              | (c->state == READING || (c->more && !c->full) ? EPOLLIN
                 : c->half_closed                             ? 0
                                                              : EPOLLRDHUP));
@@ -472,7 +368,7 @@ static int append_event(client *c, const pillion_event *e)
 
     if ((e->flags & PILLION_EVENT_INFO) != 0 && c->head.minor == 1) {
         text = http_info_format(e->status, e->headers, e->headers_len, &len);
-        if (add_owned(c, text, len) == -1) {
+        if (pieces_add_owned(&c->out, text, len) == -1) {
             return -1;
         }
     }
@@ -481,25 +377,24 @@ static int append_event(client *c, const pillion_event *e)
         c->keepalive = !c->expecting;
         text = http_head_format(&c->head, e->status, e->headers, e->headers_len, &len,
                                 &c->framing, &c->keepalive);
-        if (add_owned(c, text, len) == -1) {
+        if (pieces_add_owned(&c->out, text, len) == -1) {
             return -1;
         }
     }
     if ((e->flags & PILLION_EVENT_BODY) != 0) {
         len = http_chunk_format(line, e->body_len);
-        if ((c->framing == HTTP_CHUNKED && add_owned(c, strdup(line), len) == -1)
-            || add_piece(c, NULL, e->body, e->body_len) == -1
-            || (c->framing == HTTP_CHUNKED && add_text(c, "\r\n") == -1))
+        if ((c->framing == HTTP_CHUNKED && pieces_add_owned(&c->out, strdup(line), len) == -1)
+            || pieces_add_lent(&c->out, e->body, e->body_len) == -1
+            || (c->framing == HTTP_CHUNKED && pieces_add_text(&c->out, "\r\n") == -1))
         {
             return -1;
         }
     }
     if ((e->flags & PILLION_EVENT_FILE) != 0) {
         len = http_chunk_format(line, e->file_len);
-        if ((c->framing == HTTP_CHUNKED && add_owned(c, strdup(line), len) == -1)
-            || add(c, (piece) { .file = e->file, .offset = e->file_offset, .len = e->file_len })
-                   == -1
-            || (c->framing == HTTP_CHUNKED && add_text(c, "\r\n") == -1))
+        if ((c->framing == HTTP_CHUNKED && pieces_add_owned(&c->out, strdup(line), len) == -1)
+            || pieces_add_file(&c->out, e->file, e->file_offset, e->file_len) == -1
+            || (c->framing == HTTP_CHUNKED && pieces_add_text(&c->out, "\r\n") == -1))
         {
             return -1;
         }
@@ -510,15 +405,15 @@ static int append_event(client *c, const pillion_event *e)
     }
     if ((e->flags & PILLION_EVENT_ABORTED) != 0) {
         c->cut = 1;
-        drop_files(c);
-        if (!c->has_head && !c->raw && add_text(c, http_error(500)) == -1) {
+        pieces_drop_files(&c->out);
+        if (!c->has_head && !c->raw && pieces_add_text(&c->out, http_error(500)) == -1) {
             return -1;
         }
     }
     if (c->framing == HTTP_CHUNKED && (e->flags & PILLION_EVENT_COMPLETE) != 0) {
         text = http_last_format(e->headers, (e->flags & PILLION_EVENT_TRAILERS) ? e->headers_len : 0,
                                 &len);
-        if (add_owned(c, text, len) == -1) {
+        if (pieces_add_owned(&c->out, text, len) == -1) {
             return -1;
         }
     }
@@ -541,7 +436,7 @@ static void take_event(const pillion_event *e)
         c->full = 0;
         if (c->expecting) {
             c->expecting = 0;
-            if (!c->has_head && add_text(c, HTTP_CONTINUE) == -1) {
+            if (!c->has_head && pieces_add_text(&c->out, HTTP_CONTINUE) == -1) {
                 close_client(c);
                 return;
             }
