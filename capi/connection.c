@@ -18,16 +18,22 @@ static int32_t wake_fd(pl_req *r)
     return fd;
 }
 
-/* Moves what the client has sent to the ring: OK when that is all, or all that
- * has room. *open says whether more can come, *full whether there is no room. */
-static int32_t read_client(pl_req *r, const pillion_io *io, int *open, int *full)
+/* What is known of the client. */
+enum { WAITING, READY, FULL, ENDED };
+
+/* Moves what the client has sent to the ring, a window at most: what there is
+ * to send must have its turn. */
+static int32_t read_client(pl_req *r, const pillion_io *io, int *state)
 {
-    uint64_t space;
+    uint64_t space, got = 0;
     int64_t  n;
     char    *at;
 
-    *full = 0;
-    while (*open) {
+    while (*state != ENDED) {
+        *state = READY;
+        if (got >= r->window) {
+            return PILLION_OK;
+        }
         at = pl_req_space(r, &space);
         if (at == NULL && r->ring == NULL) {
             return PILLION_E_MEMORY;
@@ -37,19 +43,23 @@ static int32_t read_client(pl_req *r, const pillion_io *io, int *open, int *full
             pl_store(&r->starved, 1);
             at = pl_req_space(r, &space);
             if (at == NULL) {
-                *full = 1;
+                *state = FULL;
                 return PILLION_OK;
             }
             pl_store(&r->starved, 0);
         }
         n = io->read(io->data, at, space);
         if (n == PILLION_IO_AGAIN) {
+            *state = WAITING;
             return PILLION_OK;
         }
         if (n < 0 || (uint64_t) n > space) {
             return PILLION_E_IO;
         }
-        *open = n != 0;
+        if (n == 0) {
+            *state = ENDED;
+        }
+        got += (uint64_t) n;
         pl_req_filled(r, (uint64_t) n);
     }
     return PILLION_OK;
@@ -80,7 +90,7 @@ int32_t pl_connection_drive(pl_req *r, const pillion_io *io)
     struct pollfd fds[2];
     uint64_t      ignored;
     int32_t       client = -1, rc;
-    int           open = 1, full = 0, ended = 0;
+    int           state = WAITING, ended = 0;
 
     fds[1].fd = wake_fd(r);
     fds[1].events = POLLIN;
@@ -94,7 +104,7 @@ int32_t pl_connection_drive(pl_req *r, const pillion_io *io)
     for (;;) {
         /* Whatever the goroutine says from here on is also in the descriptor. */
         pl_store(&r->sigs, 0);
-        rc = read_client(r, io, &open, &full);
+        rc = read_client(r, io, &state);
         if (rc != PILLION_OK) {
             return rc;
         }
@@ -102,8 +112,8 @@ int32_t pl_connection_drive(pl_req *r, const pillion_io *io)
         if (rc != PILLION_OK || ended) {
             return rc;
         }
-        fds[0].events = open && !full ? POLLIN : 0;
-        if (poll(fds, 2, -1) == -1 && errno != EINTR) {
+        fds[0].events = state == WAITING || state == READY ? POLLIN : 0;
+        if (poll(fds, 2, state == READY ? 0 : -1) == -1 && errno != EINTR) {
             return PILLION_E_OS;
         }
         if ((fds[1].revents & POLLIN) != 0) {

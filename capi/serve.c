@@ -134,8 +134,8 @@ static int32_t hand_out(const pillion_io *io, const pl_part *p, int *ended)
     return PILLION_OK;
 }
 
-/* Piece by piece, so that an application that waits no longer, or the client's
- * leaving, does not go unnoticed until a large file has been sent. */
+/* Piece by piece: an application whose deadline has passed ends the response,
+ * and it does not take the rest of a large file to notice. */
 static int32_t hand_out_file(pl_req *r, const pillion_io *io, const pl_part *p)
 {
     uint64_t sent, n;

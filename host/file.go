@@ -11,29 +11,23 @@ import (
 
 // A fileSource is a file as io.Copy and io.CopyN pass it on.
 type fileSource struct {
-	file interface {
-		File
-		io.Seeker
-		Stat() (os.FileInfo, error)
-	}
+	file    statFile
 	limited *io.LimitedReader // nil if all of the file is meant
+}
+
+// statFile is not *os.File, which its own WriteTo method wraps.
+type statFile interface {
+	File
+	io.Seeker
+	Stat() (os.FileInfo, error)
 }
 
 func toFileSource(src io.Reader) (f fileSource, ok bool) {
 	if limited, is := src.(*io.LimitedReader); is {
 		f.limited, src = limited, limited.R
 	}
-	// Not an *os.File: its WriteTo method wraps it.
-	var is bool
-	if f.file, is = src.(interface {
-		File
-		io.Seeker
-		Stat() (os.FileInfo, error)
-	}); !is {
-		return f, false
-	}
-	info, err := f.file.Stat()
-	return f, err == nil && info.Mode().IsRegular()
+	f.file, ok = src.(statFile)
+	return f, ok
 }
 
 // next returns where the next stretch begins and how long it is at present, 0
@@ -41,7 +35,7 @@ func toFileSource(src io.Reader) (f fileSource, ok bool) {
 // the end that the file's size promises, as in /sys.
 func (f *fileSource) next() (offset, length int64) {
 	info, err := f.file.Stat()
-	if err != nil {
+	if err != nil || !info.Mode().IsRegular() {
 		return 0, 0
 	}
 	if offset, err = f.file.Seek(0, io.SeekCurrent); err != nil {
@@ -74,6 +68,9 @@ func (w *response) sendFile(f fileSource) (n int64, err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
+		if !w.files || w.isHead {
+			return n, nil
+		}
 		offset, length := f.next()
 		if length == 0 {
 			return n, nil

@@ -281,11 +281,9 @@ func (w *response) FlushError() error {
 // the head and the rest is sent as it is read, or by the server from the file
 // that src is.
 func (w *response) ReadFrom(src io.Reader) (n int64, err error) {
-	if w.files && !w.isHead {
-		if f, ok := toFileSource(src); ok {
-			if n, err = w.sendFile(f); err != nil {
-				return n, err
-			}
+	if f, ok := toFileSource(src); ok {
+		if n, err = w.sendFile(f); err != nil {
+			return n, err
 		}
 	}
 	buf := copyBuffers.Get().(*[copyLen]byte)

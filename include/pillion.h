@@ -410,7 +410,8 @@ PILLION_EXPORT int32_t pillion_app_name(uint32_t index, const char **name, uint6
 /*
  * Stops the library. From the call on new requests get PILLION_E_STOPPED. The
  * running ones may go on for drain_ms milliseconds; then the contexts of those
- * left are cancelled. Then the OnStop hooks run, latest registered first, with
+ * left are cancelled, and connections that applications have taken over are
+ * closed. Then the OnStop hooks run, latest registered first, with
  * a context that ends stop_ms milliseconds after the drain. Queues still exist
  * and can be polled and released; the library stays loaded and cannot be
  * started again.
@@ -433,7 +434,8 @@ typedef struct pillion_stats_t {
     uint32_t queues;             /* queues not freed                           */
     uint64_t requests;           /* requests of queue and serve not released   */
     uint64_t responses;          /* responses of call not freed                */
-    uint64_t running;            /* handlers that have not returned            */
+    uint64_t running;            /* handlers that have not returned, or whose
+                                    connections are open                       */
     uint64_t buffered;           /* bytes of requests and responses in C memory */
     uint64_t goroutines;         /* as runtime.NumGoroutine                    */
     uint64_t heap;               /* bytes of live Go heap objects              */
@@ -573,9 +575,10 @@ typedef struct pillion_io {
 
     /* Sends len (> 0) bytes of the file fd from offset as response body, as
      * write does; a large file comes in several calls. fd is the library's, open
-     * until the callback returns: who wants it longer duplicates it. Its file position must be left alone. A
-     * file that turns out to be shorter is a failure. Required with
-     * PILLION_REQUEST_FILES. Returns 0, or negative on a failure. Since 1.1. */
+     * until the callback returns: who wants it longer duplicates it. Its file
+     * position must be left alone. A file that turns out to be shorter is a
+     * failure. Required with PILLION_REQUEST_FILES. Returns 0, or negative on a
+     * failure. Since 1.1. */
     int32_t (*file)(void *data, int32_t fd, uint64_t offset, uint64_t len);
 
     /* Writes the trailers that followed the request body, once, after read has
@@ -620,7 +623,8 @@ typedef struct pillion_io {
  * PILLION_E_FULL    PILLION_MAX_INFLIGHT requests are in flight
  * PILLION_E_OS      a descriptor or thread could not be had
  * PILLION_E_ARG, _SIZE, _LIMIT, _APP, _STATE, _STOPPED, _MEMORY, _FORKED
- *                   as pillion_call(); also if a required callback is NULL
+ *                   as pillion_call(); also if a required callback is NULL,
+ *                   and for the trailers that request_trailers gives
  */
 PILLION_EXPORT int32_t pillion_serve(const pillion_request *request, const pillion_io *io);
 
@@ -730,7 +734,7 @@ PILLION_EXPORT int32_t pillion_submit(uint64_t queue, const pillion_request *req
  * PILLION_E_GONE   no such request
  * PILLION_E_ARG    taken is NULL, bytes is NULL with a length
  * PILLION_E_STATE  the body has ended already, or the request was submitted
- *                  without PILLION_REQUEST_MORE
+ *                  without PILLION_REQUEST_MORE and has no HIJACK
  * PILLION_E_MEMORY out of memory
  * PILLION_E_FORKED see FORK
  */
