@@ -180,9 +180,9 @@ var hijackRows = []row{
 	}},
 }
 
-// TestStop_HijackedConnectionsEnd stops servers while connections are taken
+// TestBehaviour_StopEndsHijackedConnections stops servers while connections are taken
 // over; what they must not leave behind startC asserts.
-func TestStop_HijackedConnectionsEnd(t *testing.T) {
+func TestBehaviour_StopEndsHijackedConnections(t *testing.T) {
 	for _, drive := range []string{"serve", "queue"} {
 		t.Run(drive, func(t *testing.T) {
 			s := startC(t, drive)
@@ -195,9 +195,9 @@ func TestStop_HijackedConnectionsEnd(t *testing.T) {
 	}
 }
 
-// TestHijack_IdleConnectionsCostNoThreads has an event loop with a thousand of
+// TestQueue_IdleConnectionsCostNoThreads has an event loop with a thousand of
 // them.
-func TestHijack_IdleConnectionsCostNoThreads(t *testing.T) {
+func TestQueue_IdleConnectionsCostNoThreads(t *testing.T) {
 	var limit syscall.Rlimit
 	require.NoError(t, syscall.Getrlimit(syscall.RLIMIT_NOFILE, &limit))
 	const many = 1000
