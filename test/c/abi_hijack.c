@@ -150,8 +150,10 @@ static void stop_closes_connections(void)
     h[1] = submit(q, "/hijack?key=left&how=leave", 0);
     await("run/in", NULL, 0);
     await("left/in", said, sizeof(said));
-    CHECK(PILLION_OK, api.stats(&stats));
-    CHECK(2, stats.running);
+    do {                                /* what await() ran ends, too */
+        CHECK(PILLION_OK, api.stats(&stats));
+        TRUE(stats.running >= 2);
+    } while (stats.running > 2);
     CHECK(PILLION_OK, api.stop(20, 20000));
     while (ended < 2) {
         e = queue_event(q);
