@@ -28,9 +28,9 @@ type facts struct {
 	serverName, serverAddr, serverPort         string
 	remoteAddr, remotePort                     string
 	contentLength, contentType                 string
-	tlsProtocol, tlsCipher, tlsName, tlsCert   string
 
 	https bool
+	tls   tlsFacts
 	// fields counts the HTTP_* variables.
 	fields int
 }
@@ -69,17 +69,12 @@ func (f *facts) read(environ []Pair) {
 			f.https = f.https || strings.EqualFold(v, "https")
 		case "HTTPS":
 			f.https = f.https || strings.EqualFold(v, "on") || v == "1"
-		case "SSL_PROTOCOL":
-			f.tlsProtocol = v
-		case "SSL_CIPHER":
-			f.tlsCipher = v
-		case "SSL_SERVER_NAME":
-			f.tlsName = v
-		case "SSL_CLIENT_CERT":
-			f.tlsCert = v
 		default:
-			if len(name) > 5 && name[:5] == "HTTP_" {
+			switch {
+			case len(name) > 5 && name[:5] == "HTTP_":
 				f.fields++
+			case len(name) > 4 && name[:4] == "SSL_":
+				f.tls.read(name, v)
 			}
 		}
 	}
@@ -271,7 +266,7 @@ func (s *serving) newRequest(ctx context.Context) (*http.Request, *refusal) {
 		}
 	}
 	if f.https {
-		r.TLS = tlsState(&f, r)
+		r.TLS = f.tls.state(r, m.Environ)
 	}
 	return r, s.setBody(r, &f, h.seen)
 }

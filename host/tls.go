@@ -7,8 +7,36 @@ import (
 	"crypto/x509"
 	"encoding/pem"
 	"net/http"
+	"strconv"
 	"strings"
 )
+
+// tlsFacts are the variables that tell of a TLS connection, under the names of
+// Apache's mod_ssl; it has none for the ALPN protocol and the verified chain.
+type tlsFacts struct {
+	protocol, cipher, name, alpn, cert string
+
+	resumed, verified bool
+}
+
+func (f *tlsFacts) read(name, v string) {
+	switch name {
+	case "SSL_PROTOCOL":
+		f.protocol = v
+	case "SSL_CIPHER":
+		f.cipher = v
+	case "SSL_SERVER_NAME", "SSL_TLS_SNI":
+		f.name = v
+	case "SSL_ALPN_PROTOCOL":
+		f.alpn = v
+	case "SSL_SESSION_RESUMED":
+		f.resumed = v == "Resumed"
+	case "SSL_CLIENT_VERIFY":
+		f.verified = v == "SUCCESS"
+	case "SSL_CLIENT_CERT":
+		f.cert = v
+	}
+}
 
 var tlsVersions = map[string]uint16{
 	"TLSv1": tls.VersionTLS10, "TLSv1.1": tls.VersionTLS11,
@@ -40,26 +68,67 @@ var opensslCiphers = map[string]uint16{
 	"TLS_CHACHA20_POLY1305_SHA256":  tls.TLS_CHACHA20_POLY1305_SHA256,
 }
 
-// tlsState tells what the variables of Apache's mod_ssl tell. What they do not
-// is zero; a client certificate that cannot be parsed is left out.
-func tlsState(f *facts, r *http.Request) *tls.ConnectionState {
+// state is what the variables tell; what they do not is zero. As in net/http
+// PeerCertificates is what the client sent, whether the server could verify it
+// or not, and VerifiedChains is there only if it has: one chain, that ends with
+// the client's own certificate where the server does not tell how it got on to
+// a root. Certificates that cannot be parsed are taken for not sent.
+func (f *tlsFacts) state(r *http.Request, environ []Pair) *tls.ConnectionState {
 	state := &tls.ConnectionState{
-		HandshakeComplete: true,
-		Version:           tlsVersions[f.tlsProtocol],
-		CipherSuite:       opensslCiphers[f.tlsCipher],
-		ServerName:        f.tlsName,
+		HandshakeComplete:  true,
+		Version:            tlsVersions[f.protocol],
+		CipherSuite:        opensslCiphers[f.cipher],
+		ServerName:         f.name,
+		NegotiatedProtocol: f.alpn,
+		DidResume:          f.resumed,
 	}
-	if r.ProtoMajor == 2 {
+	if f.alpn == "" && r.ProtoMajor == 2 {
 		state.NegotiatedProtocol = "h2"
 	}
-	if f.tlsCert != "" {
-		// nginx indents the lines after the first with a tab.
-		block, _ := pem.Decode([]byte(strings.ReplaceAll(f.tlsCert, "\n\t", "\n")))
-		if block != nil && block.Type == "CERTIFICATE" {
-			if cert, err := x509.ParseCertificate(block.Bytes); err == nil {
-				state.PeerCertificates = []*x509.Certificate{cert}
-			}
-		}
+	leaf := parseCertificate(f.cert)
+	if leaf == nil {
+		return state
+	}
+	state.PeerCertificates = certificates(leaf, environ, "SSL_CLIENT_CERT_CHAIN_")
+	if f.verified {
+		state.VerifiedChains = [][]*x509.Certificate{certificates(leaf, environ, "SSL_CLIENT_VERIFIED_CHAIN_")}
 	}
 	return state
+}
+
+// certificates returns leaf and those of the variables prefix0, prefix1, ...
+func certificates(leaf *x509.Certificate, environ []Pair, prefix string) []*x509.Certificate {
+	chain := []*x509.Certificate{leaf}
+	for {
+		cert := parseCertificate(variable(environ, prefix+strconv.Itoa(len(chain)-1)))
+		if cert == nil {
+			return chain
+		}
+		chain = append(chain, cert)
+	}
+}
+
+func variable(environ []Pair, name string) string {
+	for i := range environ {
+		if environ[i].Name == name {
+			return environ[i].Value
+		}
+	}
+	return ""
+}
+
+func parseCertificate(text string) *x509.Certificate {
+	if text == "" {
+		return nil
+	}
+	// nginx's own variables indent the lines after the first with a tab.
+	block, _ := pem.Decode([]byte(strings.ReplaceAll(text, "\n\t", "\n")))
+	if block == nil || block.Type != "CERTIFICATE" {
+		return nil
+	}
+	cert, err := x509.ParseCertificate(block.Bytes)
+	if err != nil {
+		return nil
+	}
+	return cert
 }

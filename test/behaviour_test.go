@@ -17,6 +17,7 @@ var hosts = []struct {
 	{"serve", func(t *testing.T) *server { return startC(t, "serve") }},
 	{"queue", func(t *testing.T) *server { return startC(t, "queue") }},
 	{"nginx", startNginx},
+	{"nginx-tls", startNginxTLS},
 	{"nginx-buffering", startNginxBuffering},
 	{"nginx-http2", startNginxHTTP2},
 }
@@ -74,6 +75,10 @@ var exceptions = map[string]map[string]string{
 		"informational_heads_precede_the_final": noInfo,
 		"unknown_expectation_is_417":            refuses,
 	},
+	"nginx-tls": {
+		"informational_heads_precede_the_final": noInfo,
+		"unknown_expectation_is_417":            refuses,
+	},
 	"nginx-buffering": {
 		"upload_and_download_at_the_same_time":        bufferFirst,
 		"slow_handler_stops_the_upload":               bufferFirst,
@@ -103,7 +108,7 @@ func init() {
 	} {
 		exceptions["nginx-http2"][name] = byHand
 	}
-	for _, host := range []string{"call", "nginx", "nginx-buffering", "nginx-http2"} {
+	for _, host := range []string{"call", "nginx", "nginx-tls", "nginx-buffering", "nginx-http2"} {
 		for _, r := range hijackRows {
 			if r.name != "hijack_after_the_head_fails" {
 				exceptions[host][r.name] = noHijack

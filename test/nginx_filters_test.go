@@ -3,15 +3,8 @@ package test
 import (
 	"bufio"
 	"compress/gzip"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
-	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"fmt"
 	"io"
-	"math/big"
 	"net"
 	"net/http"
 	"os"
@@ -191,42 +184,20 @@ func TestNginx_MirrorReachesTheApplication(t *testing.T) {
 	n.await(t, "mirrored")
 }
 
-// certificate writes a certificate and its key for localhost.
-func certificate(t *testing.T, dir string) {
-	t.Helper()
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"},
-		NotBefore: time.Now().Add(-time.Hour), NotAfter: time.Now().Add(time.Hour),
-	}
-	der, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
-	require.NoError(t, err)
-	keyDER, err := x509.MarshalECPrivateKey(key)
-	require.NoError(t, err)
-	for name, block := range map[string]*pem.Block{
-		"cert.pem": {Type: "CERTIFICATE", Bytes: der}, "key.pem": {Type: "EC PRIVATE KEY", Bytes: keyDER},
-	} {
-		require.NoError(t, os.WriteFile(dir+"/"+name, pem.EncodeToMemory(block), 0o644))
-	}
-}
-
 func TestNginx_TLS(t *testing.T) {
-	dir := tempDir(t, "tls")
-	certificate(t, dir)
+	authority := newAuthority(t)
 	port := freePort(t)
 	n := conf{servers: fmt.Sprintf(`
 		server {
 			listen 127.0.0.1:%d ssl http2;
-			ssl_certificate %s/cert.pem;
-			ssl_certificate_key %s/key.pem;
 			%s
-		}`, port, dir, dir, everything)}.start(t)
+			%s
+		}`, port, authority.nginx(), everything)}.start(t)
 	returnsToBaseline(t, n.server)
 	for _, h2 := range []bool{false, true} {
 		client := newServer("tls", fmt.Sprintf("https://localhost:%d", port), dialTCP(fmt.Sprintf("127.0.0.1:%d", port)), n.log)
 		transport := client.client.Transport.(*http.Transport)
-		transport.TLSClientConfig = &tls.Config{InsecureSkipVerify: true, ServerName: "localhost"}
+		transport.TLSClientConfig = authority.clientConfig()
 		transport.ForceAttemptHTTP2 = h2
 		var f behave.Facts
 		a := client.get(t, "/facts/a%2Fb?q")

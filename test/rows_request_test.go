@@ -58,9 +58,10 @@ var requestRows = []row{
 	{"host_and_remote_address_arrive", func(t *testing.T, s *server) {
 		var f behave.Facts
 		s.get(t, "/facts/x").into(t, &f)
-		assert.EqualValues(t, strings.TrimPrefix(s.base, "http://"), f.Host)
+		scheme, address, _ := strings.Cut(s.base, "://")
+		assert.EqualValues(t, address, f.Host)
 		assert.Regexp(t, `^127\.0\.0\.1:\d+$`, string(f.Remote))
-		assert.False(t, f.TLS)
+		assert.Equal(t, scheme == "https", f.TLS)
 		assert.EqualValues(t, "GET", f.Variable("REQUEST_METHOD"))
 		assert.Contains(t, f.Variable("REMOTE_ADDR"), "127.0.0.1")
 	}},

@@ -2,6 +2,7 @@ package test
 
 import (
 	"bufio"
+	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -157,7 +158,7 @@ var streamRows = []row{
 
 // widen ends the slowness of slowWire.
 func (w *wire) widen() {
-	if tcp, ok := w.Conn.(*net.TCPConn); ok {
+	if tcp := tcpOf(w.Conn); tcp != nil {
 		tcp.SetReadBuffer(4 << 20)
 		tcp.SetWriteBuffer(4 << 20)
 	}
@@ -170,11 +171,20 @@ func (s *server) slowWire(t *testing.T, text string) *wire {
 	defer func() { s.dial = dial }()
 	s.dial = func() (net.Conn, error) {
 		c, err := dial()
-		if tcp, ok := c.(*net.TCPConn); ok {
+		if tcp := tcpOf(c); tcp != nil {
 			tcp.SetReadBuffer(16 << 10)
 			tcp.SetWriteBuffer(16 << 10)
 		}
 		return c, err
 	}
 	return s.wire(t, text)
+}
+
+// tcpOf is the TCP connection that c is or goes over, nil if there is none.
+func tcpOf(c net.Conn) *net.TCPConn {
+	if over, ok := c.(*tls.Conn); ok {
+		c = over.NetConn()
+	}
+	tcp, _ := c.(*net.TCPConn)
+	return tcp
 }

@@ -113,6 +113,39 @@ typedef struct {
 } ngx_http_pillion_worker_t;
 
 
+typedef enum {
+    ngx_http_pillion_param_request_method = 0,
+    ngx_http_pillion_param_request_uri,
+    ngx_http_pillion_param_server_protocol,
+    ngx_http_pillion_param_script_name,
+    ngx_http_pillion_param_path_info,
+    ngx_http_pillion_param_query_string,
+    ngx_http_pillion_param_server_name,
+    ngx_http_pillion_param_server_port,
+    ngx_http_pillion_param_server_addr,
+    ngx_http_pillion_param_remote_addr,
+    ngx_http_pillion_param_remote_port,
+    ngx_http_pillion_param_request_scheme,
+    ngx_http_pillion_param_https,
+    ngx_http_pillion_param_content_length,
+    ngx_http_pillion_param_content_type,
+    ngx_http_pillion_param_ssl_protocol,
+    ngx_http_pillion_param_ssl_cipher,
+    ngx_http_pillion_param_ssl_server_name,
+    ngx_http_pillion_param_ssl_alpn_protocol,
+    ngx_http_pillion_param_ssl_session_resumed,
+    ngx_http_pillion_param_ssl_client_verify,
+    ngx_http_pillion_param_ssl_client_cert
+} ngx_http_pillion_param_e;
+
+
+typedef struct {
+    pillion_pair                  *environ;
+    ngx_uint_t                     nelts;
+    ngx_uint_t                     overridden;
+} ngx_http_pillion_environ_t;
+
+
 typedef struct ngx_http_pillion_header_s  ngx_http_pillion_header_t;
 
 typedef ngx_int_t (*ngx_http_pillion_header_pt)(ngx_http_request_t *r,
@@ -168,6 +201,18 @@ void ngx_http_pillion_read_handler(ngx_http_request_t *r);
 ngx_int_t ngx_http_pillion_create_environ(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx, pillion_request *pr);
 ngx_uint_t ngx_http_pillion_default_param(ngx_str_t *name);
+void ngx_http_pillion_add(ngx_http_pillion_environ_t *e,
+    ngx_http_pillion_param_e param, ngx_str_t *value);
+void ngx_http_pillion_set_pair(pillion_pair *pair, ngx_str_t *name,
+    ngx_str_t *value);
+
+/* ngx_http_pillion_ssl.c */
+
+#if (NGX_HTTP_SSL)
+ngx_uint_t ngx_http_pillion_ssl_certificates(ngx_connection_t *c);
+ngx_int_t ngx_http_pillion_ssl_params(ngx_http_request_t *r,
+    ngx_http_pillion_environ_t *e);
+#endif
 
 /* ngx_http_pillion_response.c */
 

@@ -27,57 +27,24 @@ static ngx_str_t  ngx_http_pillion_params[] = {
     ngx_string("SSL_PROTOCOL"),
     ngx_string("SSL_CIPHER"),
     ngx_string("SSL_SERVER_NAME"),
+    ngx_string("SSL_ALPN_PROTOCOL"),
+    ngx_string("SSL_SESSION_RESUMED"),
+    ngx_string("SSL_CLIENT_VERIFY"),
+    ngx_string("SSL_CLIENT_CERT"),
     ngx_null_string
 };
-
-
-typedef enum {
-    ngx_http_pillion_request_method = 0,
-    ngx_http_pillion_request_uri,
-    ngx_http_pillion_server_protocol,
-    ngx_http_pillion_script_name,
-    ngx_http_pillion_path_info,
-    ngx_http_pillion_query_string,
-    ngx_http_pillion_server_name,
-    ngx_http_pillion_server_port,
-    ngx_http_pillion_server_addr,
-    ngx_http_pillion_remote_addr,
-    ngx_http_pillion_remote_port,
-    ngx_http_pillion_request_scheme,
-    ngx_http_pillion_https,
-    ngx_http_pillion_content_length,
-    ngx_http_pillion_content_type,
-    ngx_http_pillion_ssl_protocol,
-    ngx_http_pillion_ssl_cipher,
-    ngx_http_pillion_ssl_server_name
-} ngx_http_pillion_param_e;
-
-
-typedef struct {
-    pillion_pair  *environ;
-    ngx_uint_t     nelts;
-    ngx_uint_t     overridden;
-} ngx_http_pillion_environ_t;
 
 
 static ngx_int_t ngx_http_pillion_request_uri_param(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_int_t ngx_http_pillion_connection_params(ngx_http_request_t *r,
     ngx_http_pillion_environ_t *e);
-#if (NGX_HTTP_SSL)
-static ngx_int_t ngx_http_pillion_ssl_params(ngx_http_request_t *r,
-    ngx_http_pillion_environ_t *e);
-#endif
 static ngx_int_t ngx_http_pillion_port(ngx_http_request_t *r,
     struct sockaddr *sa, ngx_str_t *value);
 static ngx_int_t ngx_http_pillion_create_headers(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx, pillion_request *pr);
 static ngx_uint_t ngx_http_pillion_set_by_param(
     ngx_http_pillion_loc_conf_t *plcf, ngx_table_elt_t *h);
-static void ngx_http_pillion_add(ngx_http_pillion_environ_t *e,
-    ngx_http_pillion_param_e param, ngx_str_t *value);
-static void ngx_http_pillion_set_pair(pillion_pair *pair, ngx_str_t *name,
-    ngx_str_t *value);
 
 
 ngx_uint_t
@@ -105,7 +72,7 @@ ngx_http_pillion_create_environ(ngx_http_request_t *r,
 {
     size_t                        len;
     ngx_str_t                     value, path;
-    ngx_uint_t                    i, n;
+    ngx_uint_t                    i, n, room;
     ngx_http_pillion_param_t     *param;
     ngx_http_core_srv_conf_t     *cscf;
     ngx_http_pillion_environ_t    e;
@@ -113,10 +80,17 @@ ngx_http_pillion_create_environ(ngx_http_request_t *r,
 
     plcf = ctx->conf;
     n = plcf->params ? plcf->params->nelts : 0;
+    room = n;
+
+#if (NGX_HTTP_SSL)
+    if (r->connection->ssl) {
+        room += ngx_http_pillion_ssl_certificates(r->connection);
+    }
+#endif
 
     e.environ = ngx_palloc(r->pool,
                            (sizeof(ngx_http_pillion_params)
-                            / sizeof(ngx_str_t) + n)
+                            / sizeof(ngx_str_t) + room)
                            * sizeof(pillion_pair));
     if (e.environ == NULL) {
         return NGX_ERROR;
@@ -125,14 +99,15 @@ ngx_http_pillion_create_environ(ngx_http_request_t *r,
     e.nelts = 0;
     e.overridden = plcf->overridden;
 
-    ngx_http_pillion_add(&e, ngx_http_pillion_request_method, &r->method_name);
+    ngx_http_pillion_add(&e, ngx_http_pillion_param_request_method,
+                         &r->method_name);
 
     if (ngx_http_pillion_request_uri_param(r, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ngx_http_pillion_add(&e, ngx_http_pillion_request_uri, &value);
-    ngx_http_pillion_add(&e, ngx_http_pillion_server_protocol,
+    ngx_http_pillion_add(&e, ngx_http_pillion_param_request_uri, &value);
+    ngx_http_pillion_add(&e, ngx_http_pillion_param_server_protocol,
                          &r->http_protocol);
 
     path = r->uri;
@@ -145,20 +120,20 @@ ngx_http_pillion_create_environ(ngx_http_request_t *r,
     {
         path.data += len;
         path.len -= len;
-        ngx_http_pillion_add(&e, ngx_http_pillion_script_name,
+        ngx_http_pillion_add(&e, ngx_http_pillion_param_script_name,
                              &plcf->script_name);
 
     } else {
         ngx_str_null(&value);
-        ngx_http_pillion_add(&e, ngx_http_pillion_script_name, &value);
+        ngx_http_pillion_add(&e, ngx_http_pillion_param_script_name, &value);
     }
 
-    ngx_http_pillion_add(&e, ngx_http_pillion_path_info, &path);
-    ngx_http_pillion_add(&e, ngx_http_pillion_query_string, &r->args);
+    ngx_http_pillion_add(&e, ngx_http_pillion_param_path_info, &path);
+    ngx_http_pillion_add(&e, ngx_http_pillion_param_query_string, &r->args);
 
     cscf = ngx_http_get_module_srv_conf(r, ngx_http_core_module);
 
-    ngx_http_pillion_add(&e, ngx_http_pillion_server_name,
+    ngx_http_pillion_add(&e, ngx_http_pillion_param_server_name,
                          r->headers_in.server.len ? &r->headers_in.server
                                                   : &cscf->server_name);
 
@@ -173,11 +148,11 @@ ngx_http_pillion_create_environ(ngx_http_request_t *r,
         }
 
         value.len = ngx_sprintf(value.data, "%O", ctx->length) - value.data;
-        ngx_http_pillion_add(&e, ngx_http_pillion_content_length, &value);
+        ngx_http_pillion_add(&e, ngx_http_pillion_param_content_length, &value);
     }
 
     if (r->headers_in.content_type) {
-        ngx_http_pillion_add(&e, ngx_http_pillion_content_type,
+        ngx_http_pillion_add(&e, ngx_http_pillion_param_content_type,
                              &r->headers_in.content_type->value);
     }
 
@@ -267,20 +242,20 @@ ngx_http_pillion_connection_params(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    ngx_http_pillion_add(e, ngx_http_pillion_server_addr, &value);
+    ngx_http_pillion_add(e, ngx_http_pillion_param_server_addr, &value);
 
     if (ngx_http_pillion_port(r, c->local_sockaddr, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ngx_http_pillion_add(e, ngx_http_pillion_server_port, &value);
-    ngx_http_pillion_add(e, ngx_http_pillion_remote_addr, &c->addr_text);
+    ngx_http_pillion_add(e, ngx_http_pillion_param_server_port, &value);
+    ngx_http_pillion_add(e, ngx_http_pillion_param_remote_addr, &c->addr_text);
 
     if (ngx_http_pillion_port(r, c->sockaddr, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
-    ngx_http_pillion_add(e, ngx_http_pillion_remote_port, &value);
+    ngx_http_pillion_add(e, ngx_http_pillion_param_remote_port, &value);
 
 #if (NGX_HTTP_SSL)
 
@@ -291,54 +266,10 @@ ngx_http_pillion_connection_params(ngx_http_request_t *r,
 #endif
 
     ngx_str_set(&value, "http");
-    ngx_http_pillion_add(e, ngx_http_pillion_request_scheme, &value);
+    ngx_http_pillion_add(e, ngx_http_pillion_param_request_scheme, &value);
 
     return NGX_OK;
 }
-
-
-#if (NGX_HTTP_SSL)
-
-static ngx_int_t
-ngx_http_pillion_ssl_params(ngx_http_request_t *r,
-    ngx_http_pillion_environ_t *e)
-{
-    ngx_str_t  value;
-
-    ngx_str_set(&value, "https");
-    ngx_http_pillion_add(e, ngx_http_pillion_request_scheme, &value);
-
-    ngx_str_set(&value, "on");
-    ngx_http_pillion_add(e, ngx_http_pillion_https, &value);
-
-    if (ngx_ssl_get_protocol(r->connection, r->pool, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    value.len = ngx_strlen(value.data);
-    ngx_http_pillion_add(e, ngx_http_pillion_ssl_protocol, &value);
-
-    if (ngx_ssl_get_cipher_name(r->connection, r->pool, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (value.data) {
-        value.len = ngx_strlen(value.data);
-        ngx_http_pillion_add(e, ngx_http_pillion_ssl_cipher, &value);
-    }
-
-    if (ngx_ssl_get_server_name(r->connection, r->pool, &value) != NGX_OK) {
-        return NGX_ERROR;
-    }
-
-    if (value.len) {
-        ngx_http_pillion_add(e, ngx_http_pillion_ssl_server_name, &value);
-    }
-
-    return NGX_OK;
-}
-
-#endif
 
 
 static ngx_int_t
@@ -492,7 +423,7 @@ ngx_http_pillion_set_by_param(ngx_http_pillion_loc_conf_t *plcf,
 }
 
 
-static void
+void
 ngx_http_pillion_add(ngx_http_pillion_environ_t *e,
     ngx_http_pillion_param_e param, ngx_str_t *value)
 {
@@ -505,7 +436,7 @@ ngx_http_pillion_add(ngx_http_pillion_environ_t *e,
 }
 
 
-static void
+void
 ngx_http_pillion_set_pair(pillion_pair *pair, ngx_str_t *name,
     ngx_str_t *value)
 {

@@ -63,6 +63,7 @@ func Handler() http.Handler {
 		"/log":             serveLog,
 		"/runtime":         serveRuntime,
 		"/stacks":          serveStacks,
+		"/tls":             serveTLS,
 	} {
 		mux.HandleFunc(pattern, f)
 	}
