@@ -38,9 +38,10 @@ const (
 	noHop       = "HTTP/2 has no chunked coding, nor Connection header"
 	noInfo      = "this nginx has no early hints: they came with 1.29"
 	atOnce      = "the in-memory host reads the file at once"
-	noHijack    = "the host does not hand connections over"
-	noTrailers  = "the host does not hand request trailers over"
+	noTrailers  = "nginx reads over the trailers of a request"
 	refuses     = "nginx itself answers such a request"
+
+	noConnection = "an HTTP/2 stream is no connection to take over: nor has net/http one there"
 )
 
 // exceptions says, in one place, which rows do not apply to which hosts.
@@ -108,12 +109,14 @@ func init() {
 	} {
 		exceptions["nginx-http2"][name] = byHand
 	}
-	for _, host := range []string{"call", "nginx", "nginx-tls", "nginx-buffering", "nginx-http2"} {
-		for _, r := range hijackRows {
-			if r.name != "hijack_after_the_head_fails" {
-				exceptions[host][r.name] = noHijack
-			}
+	for _, r := range hijackRows {
+		if r.name != "hijack_after_the_head_fails" {
+			exceptions["call"][r.name] = wholeOnly
+			exceptions["nginx-http2"][r.name] = noConnection
 		}
+	}
+	exceptions["call"]["request_trailers_arrive_with_the_end_of_the_body"] = wholeOnly
+	for _, host := range []string{"nginx", "nginx-tls", "nginx-buffering", "nginx-http2"} {
 		exceptions[host]["request_trailers_arrive_with_the_end_of_the_body"] = noTrailers
 	}
 	exceptions["nginx-http2"]["chunked_upload_arrives_whole"] = byHand

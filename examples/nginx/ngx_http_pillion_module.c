@@ -145,6 +145,13 @@ static ngx_command_t  ngx_http_pillion_commands[] = {
       offsetof(ngx_http_pillion_loc_conf_t, read_timeout),
       NULL },
 
+    { ngx_string("pillion_tunnel_timeout"),
+      NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
+      ngx_conf_set_msec_slot,
+      NGX_HTTP_LOC_CONF_OFFSET,
+      offsetof(ngx_http_pillion_loc_conf_t, tunnel_timeout),
+      NULL },
+
     { ngx_string("pillion_max_requests_in_flight"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
       ngx_conf_set_num_slot,
@@ -286,6 +293,7 @@ ngx_http_pillion_create_loc_conf(ngx_conf_t *cf)
     conf->intercept_errors = NGX_CONF_UNSET;
     conf->buffer_size = NGX_CONF_UNSET_SIZE;
     conf->read_timeout = NGX_CONF_UNSET_MSEC;
+    conf->tunnel_timeout = NGX_CONF_UNSET_MSEC;
     conf->max_in_flight = NGX_CONF_UNSET;
 
     return conf;
@@ -307,6 +315,7 @@ ngx_http_pillion_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
     ngx_conf_merge_value(conf->intercept_errors, prev->intercept_errors, 0);
     ngx_conf_merge_size_value(conf->buffer_size, prev->buffer_size, 65536);
     ngx_conf_merge_msec_value(conf->read_timeout, prev->read_timeout, 60000);
+    ngx_conf_merge_msec_value(conf->tunnel_timeout, prev->tunnel_timeout, 0);
     ngx_conf_merge_value(conf->max_in_flight, prev->max_in_flight, 0);
 
     if (conf->buffer_size == 0 || conf->buffer_size > PILLION_MAX_WINDOW) {

@@ -59,10 +59,30 @@ typedef struct {
     ngx_flag_t                     intercept_errors;
     size_t                         buffer_size;
     ngx_msec_t                     read_timeout;
+    ngx_msec_t                     tunnel_timeout;
 
     ngx_int_t                      max_in_flight;
     ngx_int_t                     *in_flight;
 } ngx_http_pillion_loc_conf_t;
+
+
+typedef struct ngx_http_pillion_file_s  ngx_http_pillion_file_t;
+
+struct ngx_http_pillion_file_s {
+    ngx_file_t                     file;
+    off_t                          size;      /* to be credited */
+    ngx_http_pillion_file_t       *next;
+};
+
+
+typedef struct {
+    ngx_chain_t                   *in;        /* read and not fed */
+    ngx_chain_t                   *rest;      /* the buffer for it */
+    ngx_msec_t                     used;      /* when bytes moved last */
+    ngx_uint_t                     state;     /* of the head's parser */
+    unsigned                       eof:1;     /* the client has ended */
+    unsigned                       closing:1; /* the application has */
+} ngx_http_pillion_tunnel_t;
 
 
 typedef struct {
@@ -84,7 +104,10 @@ typedef struct {
 
     ngx_chain_t                   *free;
     ngx_chain_t                   *busy;
-    size_t                         unsent;
+    off_t                          unsent;
+    ngx_http_pillion_file_t       *files;     /* free */
+
+    ngx_http_pillion_tunnel_t     *tunnel;    /* after a hijack */
 
     ngx_msec_t                     start;
     ngx_msec_t                     time;
@@ -219,8 +242,29 @@ ngx_int_t ngx_http_pillion_ssl_params(ngx_http_request_t *r,
 void ngx_http_pillion_process_event(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx, pillion_event *ev);
 void ngx_http_pillion_write_handler(ngx_http_request_t *r);
-void ngx_http_pillion_cut(ngx_http_request_t *r);
-void ngx_http_pillion_credit(ngx_http_pillion_ctx_t *ctx, size_t size);
+void ngx_http_pillion_cut(ngx_http_request_t *r, ngx_int_t rc);
+
+/* ngx_http_pillion_buf.c */
+
+ngx_chain_t *ngx_http_pillion_get_buf(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx);
+ngx_chain_t *ngx_http_pillion_memory_buf(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx, pillion_event *ev);
+ngx_chain_t *ngx_http_pillion_file_buf(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx, pillion_event *ev);
+off_t ngx_http_pillion_buf_size(ngx_buf_t *b);
+ngx_uint_t ngx_http_pillion_busy_file(ngx_http_pillion_ctx_t *ctx);
+void ngx_http_pillion_free_buf(ngx_http_pillion_ctx_t *ctx, ngx_chain_t *cl);
+void ngx_http_pillion_credit(ngx_http_pillion_ctx_t *ctx, off_t size);
+
+/* ngx_http_pillion_tunnel.c */
+
+void ngx_http_pillion_open_tunnel(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx, pillion_event *ev);
+void ngx_http_pillion_process_tunnel(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx, pillion_event *ev);
+void ngx_http_pillion_tunnel_timeout(ngx_http_request_t *r,
+    ngx_http_pillion_ctx_t *ctx);
 
 /* ngx_http_pillion_header.c */
 

@@ -217,6 +217,14 @@ ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
     pr.data = ctx;
     pr.credit = (uint32_t) ctx->conf->buffer_size;
     pr.window = (uint32_t) ctx->conf->buffer_size;
+    pr.flags = PILLION_REQUEST_FILES;
+
+    if (r == r->main
+        && (r->http_version == NGX_HTTP_VERSION_10
+            || r->http_version == NGX_HTTP_VERSION_11))
+    {
+        pr.flags |= PILLION_REQUEST_HIJACK;
+    }
 
     if (ngx_http_pillion_create_environ(r, ctx, &pr) != NGX_OK) {
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
@@ -234,7 +242,7 @@ ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
         ctx->feeding = 0;
 
     } else if (ctx->feeding) {
-        pr.flags = PILLION_REQUEST_MORE;
+        pr.flags |= PILLION_REQUEST_MORE;
     }
 
     rc = ngx_http_pillion_worker.api.submit(ngx_http_pillion_worker.queue, &pr,
@@ -315,6 +323,12 @@ ngx_http_pillion_timeout_handler(ngx_event_t *ev)
 
     ngx_http_set_log_request(c->log, r);
 
+    if (ctx->tunnel) {
+        ngx_http_pillion_tunnel_timeout(r, ctx);
+        ngx_http_run_posted_requests(c);
+        return;
+    }
+
     if (ngx_http_pillion_waits_for_client(r, ctx)) {
         ngx_add_timer(ev, ctx->conf->read_timeout);
         return;
@@ -346,6 +360,11 @@ ngx_http_pillion_finalize(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
     r->read_event_handler = ngx_http_block_reading;
     r->connection->log->action = "sending to client";
 
+    if (rc == NGX_ERROR && r->header_sent && ctx->tunnel == NULL) {
+        ngx_http_pillion_cut(r, rc);
+        return;
+    }
+
     if (rc >= NGX_HTTP_SPECIAL_RESPONSE) {
 
         if (r->header_sent && rc != NGX_HTTP_REQUEST_TIME_OUT) {
@@ -355,7 +374,10 @@ ngx_http_pillion_finalize(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
             (void) ngx_http_pillion_worker.api.cancel(ctx->handle);
             ngx_http_pillion_post_flush();
 
-            ngx_http_pillion_cut(r);
+            /* the rest of a file would make it look whole */
+
+            ngx_http_pillion_cut(r, ngx_http_pillion_busy_file(ctx) ? NGX_ERROR
+                                                                    : rc);
             return;
         }
 

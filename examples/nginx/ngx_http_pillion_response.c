@@ -14,12 +14,13 @@ static ngx_int_t ngx_http_pillion_send_body(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx, pillion_event *ev);
 static ngx_int_t ngx_http_pillion_output(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx, ngx_chain_t *in);
-static ngx_chain_t *ngx_http_pillion_get_buf(ngx_http_request_t *r,
-    ngx_http_pillion_ctx_t *ctx);
 static void ngx_http_pillion_update_busy(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx);
+static void ngx_http_pillion_drop_body(ngx_http_pillion_ctx_t *ctx,
+    pillion_event *ev);
 static void ngx_http_pillion_aborted(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx);
+static void ngx_http_pillion_reset(ngx_connection_t *c);
 
 
 void
@@ -29,9 +30,11 @@ ngx_http_pillion_process_event(ngx_http_request_t *r,
     ngx_int_t   rc;
     ngx_uint_t  ended;
 
-    ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
-                   "http pillion event: %uD, status:%d body:%uL \"%V\"",
-                   ev->flags, ev->status, ev->body_len, &ctx->app);
+    ngx_log_debug5(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
+                   "http pillion event: %uD, status:%d body:%uL file:%uL "
+                   "\"%V\"",
+                   ev->flags, ev->status, ev->body_len, ev->file_len,
+                   &ctx->app);
 
     ended = ev->flags & (PILLION_EVENT_COMPLETE|PILLION_EVENT_ABORTED);
 
@@ -41,10 +44,12 @@ ngx_http_pillion_process_event(ngx_http_request_t *r,
     {
         /* the request went on without this response */
 
-        if (ev->flags & PILLION_EVENT_BODY) {
-            ngx_http_pillion_credit(ctx, ev->body_len);
-        }
+        ngx_http_pillion_drop_body(ctx, ev);
+        return;
+    }
 
+    if (ctx->tunnel) {
+        ngx_http_pillion_process_tunnel(r, ctx, ev);
         return;
     }
 
@@ -54,6 +59,11 @@ ngx_http_pillion_process_event(ngx_http_request_t *r,
 
     if ((ev->flags & PILLION_EVENT_INFO) && !r->header_sent) {
         ngx_http_pillion_process_early_hints(r, ctx, ev);
+    }
+
+    if (ev->flags & PILLION_EVENT_HIJACK) {
+        ngx_http_pillion_open_tunnel(r, ctx, ev);
+        return;
     }
 
     if (ev->flags & PILLION_EVENT_HEAD) {
@@ -70,7 +80,7 @@ ngx_http_pillion_process_event(ngx_http_request_t *r,
 
     if (ev->flags & PILLION_EVENT_ABORTED) {
 
-        if (ev->flags & PILLION_EVENT_BODY) {
+        if (ev->flags & (PILLION_EVENT_BODY|PILLION_EVENT_FILE)) {
             (void) ngx_http_pillion_send_body(r, ctx, ev);
         }
 
@@ -148,6 +158,13 @@ ngx_http_pillion_send_header(ngx_http_request_t *r,
         return NGX_DONE;
     }
 
+    if (r->filter_need_in_memory || r->main_filter_need_in_memory) {
+
+        /* copies would be sent from the file, which may be closed by then */
+
+        r->connection->sendfile = 0;
+    }
+
     return NGX_OK;
 }
 
@@ -158,61 +175,77 @@ ngx_http_pillion_send_body(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
 {
     ngx_buf_t                 *b;
     ngx_uint_t                 flush;
-    ngx_chain_t               *cl;
+    ngx_chain_t               *out, *cl, **ll;
+    ngx_connection_t          *c;
     ngx_http_core_loc_conf_t  *clcf;
 
     if (r->header_only) {
-
-        if (ev->flags & PILLION_EVENT_BODY) {
-            ngx_http_pillion_credit(ctx, ev->body_len);
-        }
-
+        ngx_http_pillion_drop_body(ctx, ev);
         return NGX_OK;
     }
 
     flush = ev->flags & PILLION_EVENT_FLUSH;
+    out = NULL;
+    ll = &out;
 
     if (ev->flags & PILLION_EVENT_BODY) {
 
-        cl = ngx_http_pillion_get_buf(r, ctx);
+        cl = ngx_http_pillion_memory_buf(r, ctx, ev);
         if (cl == NULL) {
             return NGX_ERROR;
         }
 
-        b = cl->buf;
-        b->start = (u_char *) ev->body;
-        b->pos = b->start;
-        b->last = b->start + ev->body_len;
-        b->end = b->last;
-        b->memory = 1;
+        *ll = cl;
+        ll = &cl->next;
 
         ctx->unsent += ev->body_len;
 
         /* without credit the application cannot fill what is postponed */
 
-        if (ctx->unsent >= ctx->conf->buffer_size) {
+        if (ctx->unsent >= (off_t) ctx->conf->buffer_size) {
             flush = 1;
         }
+    }
 
-    } else if (ev->flags & PILLION_EVENT_COMPLETE) {
-        return ngx_http_send_special(r, NGX_HTTP_LAST);
+    if (ev->flags & PILLION_EVENT_FILE) {
 
-    } else if (flush) {
+        cl = ngx_http_pillion_file_buf(r, ctx, ev);
+        if (cl == NULL) {
+            return NGX_ERROR;
+        }
+
+        *ll = cl;
+
+        ctx->unsent += ev->file_len;
+
+        /* the application waits until it has been sent */
+
+        flush = 1;
+    }
+
+    if (out == NULL) {
+
+        if (ev->flags & PILLION_EVENT_COMPLETE) {
+            return ngx_http_send_special(r, NGX_HTTP_LAST);
+        }
+
+        if (!flush) {
+            return NGX_OK;
+        }
 
         if (r == r->main && r->out == NULL && !r->buffered) {
             return NGX_OK;
         }
 
-        cl = ngx_http_pillion_get_buf(r, ctx);
-        if (cl == NULL) {
+        out = ngx_http_pillion_get_buf(r, ctx);
+        if (out == NULL) {
             return NGX_ERROR;
         }
-
-        b = cl->buf;
-
-    } else {
-        return NGX_OK;
     }
+
+    for (cl = out; cl->next; cl = cl->next) { /* void */ }
+
+    b = cl->buf;
 
     if (ev->flags & PILLION_EVENT_COMPLETE) {
         b->last_buf = (r == r->main) ? 1 : 0;
@@ -221,14 +254,52 @@ ngx_http_pillion_send_body(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
     } else if (flush) {
         b->flush = 1;
 
+        c = r->connection;
         clcf = ngx_http_get_module_loc_conf(r, ngx_http_core_module);
 
-        if (clcf->tcp_nodelay && ngx_tcp_nodelay(r->connection) != NGX_OK) {
+        if (c->tcp_nopush == NGX_TCP_NOPUSH_SET
+            && (ev->flags & PILLION_EVENT_FLUSH))
+        {
+            /* set when a file was sent, it would hold back what follows */
+
+            if (ngx_tcp_push(c->fd) == -1) {
+                ngx_connection_error(c, ngx_socket_errno,
+                                     ngx_tcp_push_n " failed");
+                return NGX_ERROR;
+            }
+
+            c->tcp_nopush = NGX_TCP_NOPUSH_UNSET;
+        }
+
+        if (clcf->tcp_nodelay && ngx_tcp_nodelay(c) != NGX_OK) {
             return NGX_ERROR;
         }
     }
 
-    return ngx_http_pillion_output(r, ctx, cl);
+    return ngx_http_pillion_output(r, ctx, out);
+}
+
+
+/* Nobody wants it, but the application waits for its credit. */
+
+static void
+ngx_http_pillion_drop_body(ngx_http_pillion_ctx_t *ctx, pillion_event *ev)
+{
+    off_t  size;
+
+    size = 0;
+
+    if (ev->flags & PILLION_EVENT_BODY) {
+        size += ev->body_len;
+    }
+
+    if (ev->flags & PILLION_EVENT_FILE) {
+        size += ev->file_len;
+    }
+
+    if (size) {
+        ngx_http_pillion_credit(ctx, size);
+    }
 }
 
 
@@ -238,7 +309,7 @@ ngx_http_pillion_output(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
 {
     ngx_int_t                  rc;
     ngx_event_t               *wev;
-    ngx_chain_t               *cl, *next, **ll;
+    ngx_chain_t               *cl, *next;
     ngx_connection_t          *c;
     ngx_http_core_loc_conf_t  *clcf;
 
@@ -247,18 +318,8 @@ ngx_http_pillion_output(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
 
     /* links of the busy list are not those given to the filters */
 
-    if (in) {
-        for (ll = &ctx->busy; *ll; ll = &(*ll)->next) { /* void */ }
-
-        cl = ngx_alloc_chain_link(r->pool);
-        if (cl == NULL) {
-            return NGX_ERROR;
-        }
-
-        cl->buf = in->buf;
-        cl->next = NULL;
-
-        *ll = cl;
+    if (ngx_chain_add_copy(r->pool, &ctx->busy, in) != NGX_OK) {
+        return NGX_ERROR;
     }
 
     rc = ngx_http_output_filter(r, in);
@@ -307,7 +368,7 @@ ngx_http_pillion_write_handler(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_pillion_module);
 
     ngx_log_debug2(NGX_LOG_DEBUG_HTTP, c->log, 0,
-                   "http pillion write handler: sent:%d unsent:%uz",
+                   "http pillion write handler: sent:%d unsent:%O",
                    r->header_sent, ctx->unsent);
 
     if (wev->timedout) {
@@ -364,33 +425,6 @@ ngx_http_pillion_write_handler(ngx_http_request_t *r)
 }
 
 
-static ngx_chain_t *
-ngx_http_pillion_get_buf(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
-{
-    ngx_buf_t    *b;
-    ngx_chain_t  *cl;
-
-    if (ctx->free) {
-        cl = ctx->free;
-        ctx->free = cl->next;
-        cl->next = NULL;
-
-        ngx_memzero(cl->buf, sizeof(ngx_buf_t));
-
-    } else {
-        cl = ngx_chain_get_free_buf(r->pool, &ctx->free);
-        if (cl == NULL) {
-            return NULL;
-        }
-    }
-
-    b = cl->buf;
-    b->tag = (ngx_buf_tag_t) &ngx_http_pillion_module;
-
-    return cl;
-}
-
-
 /*
  * Only whole buffers are credited: filters may have slices of one that is
  * partly sent.  A buffer is used again when nobody can have it queued: an
@@ -401,7 +435,7 @@ static void
 ngx_http_pillion_update_busy(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx)
 {
-    size_t        size, credit;
+    off_t         size, credit;
     ngx_uint_t    idle;
     ngx_chain_t  *cl;
 
@@ -418,7 +452,7 @@ ngx_http_pillion_update_busy(ngx_http_request_t *r,
             break;
         }
 
-        size = cl->buf->end - cl->buf->start;
+        size = ngx_http_pillion_buf_size(cl->buf);
 
         if (size == 0 && !idle) {
             break;
@@ -428,8 +462,7 @@ ngx_http_pillion_update_busy(ngx_http_request_t *r,
 
         ctx->busy = cl->next;
 
-        cl->next = ctx->free;
-        ctx->free = cl;
+        ngx_http_pillion_free_buf(ctx, cl);
     }
 
     if (credit) {
@@ -440,27 +473,6 @@ ngx_http_pillion_update_busy(ngx_http_request_t *r,
 
         ngx_add_timer(&ctx->timer, ctx->conf->read_timeout);
     }
-}
-
-
-void
-ngx_http_pillion_credit(ngx_http_pillion_ctx_t *ctx, size_t size)
-{
-    int32_t  rc;
-
-    if (ctx->handle == 0) {
-        return;
-    }
-
-    rc = ngx_http_pillion_worker.api.credit(ctx->handle, size);
-
-    if (rc != PILLION_OK) {
-        ngx_log_error(NGX_LOG_ALERT, ctx->request->connection->log, 0,
-                      "pillion: pillion_credit(%uz) failed: %s", size,
-                      ngx_http_pillion_worker.api.strerror(rc));
-    }
-
-    ngx_http_pillion_post_flush();
 }
 
 
@@ -481,21 +493,17 @@ ngx_http_pillion_aborted(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
 
 /*
  * Ends a response whose header has been sent so that the client can tell that
- * it is not whole.
+ * it is not whole.  After NGX_ERROR nothing more can be sent.
  */
 
 void
-ngx_http_pillion_cut(ngx_http_request_t *r)
+ngx_http_pillion_cut(ngx_http_request_t *r, ngx_int_t rc)
 {
-    ngx_int_t          rc;
-    ngx_uint_t         framed;
-    struct linger      linger;
-    ngx_connection_t  *c;
+    ngx_uint_t  framed;
 #if (NGX_HTTP_V2)
+    ngx_connection_t        *c;
     ngx_http_pillion_ctx_t  *ctx;
 #endif
-
-    c = r->connection;
 
     if (r != r->main) {
         ngx_http_finalize_request(r, r->background ? NGX_OK : NGX_ERROR);
@@ -505,7 +513,7 @@ ngx_http_pillion_cut(ngx_http_request_t *r)
     r->keepalive = 0;
 
     if (r->header_only) {
-        ngx_http_finalize_request(r, NGX_OK);
+        ngx_http_finalize_request(r, rc == NGX_ERROR ? NGX_ERROR : NGX_OK);
         return;
     }
 
@@ -514,13 +522,24 @@ ngx_http_pillion_cut(ngx_http_request_t *r)
 #if (NGX_HTTP_V2)
     if (r->stream) {
         ctx = ngx_http_get_module_ctx(r, ngx_http_pillion_module);
-        ctx->cut = r->stream->connection->connection;
+        c = r->stream->connection->connection;
+        ctx->cut = c;
         framed = 1;
+
+        if (rc == NGX_ERROR && c->error) {
+
+            /* nginx may have lost the frames, and then waits for the client */
+
+            (void) shutdown(c->fd, SHUT_RDWR);
+        }
     }
 #endif
 
     if (framed) {
-        rc = ngx_http_send_special(r, NGX_HTTP_FLUSH);
+        if (rc != NGX_ERROR) {
+            rc = ngx_http_send_special(r, NGX_HTTP_FLUSH);
+        }
+
         ngx_http_finalize_request(r, rc);
         return;
     }
@@ -534,13 +553,25 @@ ngx_http_pillion_cut(ngx_http_request_t *r)
 
     /* the end of the connection is the end of the response: reset it */
 
+    if (rc != NGX_ERROR) {
+        (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);
+    }
+
+    ngx_http_pillion_reset(r->connection);
+    ngx_http_finalize_request(r, NGX_ERROR);
+}
+
+
+static void
+ngx_http_pillion_reset(ngx_connection_t *c)
+{
+    struct linger  linger;
+
 #if (NGX_HTTP_SSL)
     if (c->ssl) {
         c->ssl->no_send_shutdown = 1;
     }
 #endif
-
-    (void) ngx_http_send_special(r, NGX_HTTP_FLUSH);
 
     linger.l_onoff = 1;
     linger.l_linger = 0;
@@ -552,6 +583,4 @@ ngx_http_pillion_cut(ngx_http_request_t *r)
         ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
                       "setsockopt(SO_LINGER) failed");
     }
-
-    ngx_http_finalize_request(r, NGX_ERROR);
 }
