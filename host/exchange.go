@@ -127,7 +127,8 @@ type Exchange interface {
 	Hijack() error
 
 	// OnCancel registers the one function to call when the client leaves or
-	// the server cancels the request; at once if that has happened.
+	// the server cancels the request; at once if that has happened. It takes the
+	// place of the one registered before.
 	OnCancel(f func(cause error))
 
 	// SetReadDeadline and SetWriteDeadline limit Read and Send, those that

@@ -64,9 +64,7 @@ func (w *response) hijack() (*conn, error) {
 		}
 	}
 	s.taken.Store(c)
-	if s.gone.Load() {
-		c.abandoned()
-	}
+	s.x.OnCancel(c.abandoned) // no affair of the context any more, as with net/http
 	return c, nil
 }
 
@@ -263,8 +261,8 @@ func (c *conn) deadline(t time.Time, set func(Exchange, time.Time) error) error 
 	return set(c.s.x, t)
 }
 
-// abandoned says that the client has left.
-func (c *conn) abandoned() { c.goneOnce.Do(func() { close(c.gone) }) }
+// abandoned is told that the client has left.
+func (c *conn) abandoned(error) { c.goneOnce.Do(func() { close(c.gone) }) }
 
 // outlive waits until nobody needs the connection of a handler that has
 // returned: it was closed, or the client has left.

@@ -31,7 +31,6 @@ type serving struct {
 
 	// taken is the connection, when the handler has taken it over.
 	taken atomic.Pointer[conn]
-	gone  atomic.Bool // the client
 
 	// prev and next link the requests of a shard, see lifecycle.go.
 	prev, next *serving
@@ -89,19 +88,8 @@ func Serve(x Exchange) {
 		return
 	}
 	defer leave(s, sh)
-	x.OnCancel(s.abandoned)
+	x.OnCancel(cancel)
 	s.run(h, r)
-}
-
-// abandoned is called when the client has left, or the server says so. As with
-// net/http that is no affair of a context whose connection was taken over.
-func (s *serving) abandoned(cause error) {
-	s.gone.Store(true)
-	if c := s.taken.Load(); c != nil {
-		c.abandoned()
-		return
-	}
-	s.cancel(cause)
 }
 
 // run calls the handler and ends the response.
