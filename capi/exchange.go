@@ -200,8 +200,11 @@ func (x *exchange) Hijack() error {
 	if x.gone.Load() {
 		return ErrGone
 	}
-	x.raw = true
-	return x.put(newPart(nil, nil), C.PILLION_EVENT_HIJACK, 0)
+	if err := x.put(newPart(nil, nil), C.PILLION_EVENT_HIJACK, 0); err != nil {
+		return err
+	}
+	x.raw, x.roomed = true, true
+	return nil
 }
 
 func (x *exchange) Send(p *host.Part) error {
@@ -214,22 +217,18 @@ func (x *exchange) Send(p *host.Part) error {
 			return os.ErrDeadlineExceeded
 		}
 	}
-	fd := -1
-	if p.File != nil {
-		var err error
-		if fd, err = duplicate(p.File); err != nil {
-			return err
-		}
+	if p.File == nil {
+		return x.sendPieces(p)
 	}
-	err := x.sendPieces(p)
-	if fd != -1 {
-		if err != nil {
-			syscall.Close(fd)
-			return err
-		}
-		return x.sendFile(p, fd)
+	fd, err := duplicate(p.File)
+	if err != nil {
+		return err
 	}
-	return err
+	if err := x.sendPieces(p); err != nil {
+		syscall.Close(fd)
+		return err
+	}
+	return x.sendFile(p, fd)
 }
 
 // sendPieces sends a part without its file.
