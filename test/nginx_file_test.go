@@ -174,7 +174,7 @@ func TestNginx_FilesThroughFiltersAndSubrequests(t *testing.T) {
 	query := "?path=" + url.QueryEscape(path)
 	n := conf{server: everything + `
 		location /gzip/ { sendfile on; gzip on; gzip_types *; pillion_pass behave; pillion_script_name /gzip; }
-		location /around/ { sendfile on; add_before_body /file; add_after_body /file; addition_types *; pillion_pass behave; pillion_script_name /around; }
+		location = /page { ssi on; sendfile on; default_type text/html; return 200 'a<!--# include virtual="/file` + query + `" -->b<!--# include virtual="/content` + query + `" -->c'; }
 		location /proxied/ { proxy_pass http://127.0.0.1:@port@/; proxy_force_ranges on; }`}.start(t)
 	returnsToBaseline(t, n.server)
 
@@ -190,6 +190,10 @@ func TestNginx_FilesThroughFiltersAndSubrequests(t *testing.T) {
 	assert.Equal(t, 200000, len(a.body))
 	a = n.whole(t, "/proxied/file"+query+"&length="+strconv.Itoa(size), "Range", "bytes=100-200099")
 	assert.Equal(t, 200000, len(a.body), "a range that nginx cuts out")
+
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	assert.Equal(t, hash("a"+string(text)+"b"+string(text)+"c"), hash(n.whole(t, "/page").body), "in subrequests")
 }
 
 // truncated asks for a file that is cut while it is sent, and returns how that

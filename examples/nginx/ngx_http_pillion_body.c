@@ -243,6 +243,14 @@ ngx_http_pillion_resume_body(ngx_http_request_t *r,
         }
     }
 
+    if (rc == NGX_AGAIN && ctx->full && ctx->streaming) {
+
+        /* the client may have left already, no event would tell */
+
+        ngx_http_pillion_test_upload(r);
+        return;
+    }
+
     if (rc == NGX_OK || rc == NGX_AGAIN) {
         return;
     }

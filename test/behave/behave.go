@@ -64,6 +64,7 @@ func Handler() http.Handler {
 		"/runtime":         serveRuntime,
 		"/stacks":          serveStacks,
 		"/tls":             serveTLS,
+		"/limited":         serveLimited,
 	} {
 		mux.HandleFunc(pattern, f)
 	}

@@ -192,3 +192,14 @@ func serveRetry(w http.ResponseWriter, r *http.Request) {
 		http.Error(w, err.Error(), http.StatusInternalServerError)
 	}
 }
+
+// serveLimited reads the body through a http.MaxBytesReader of ?max= bytes, and
+// answers 413 if it is longer.
+func serveLimited(w http.ResponseWriter, r *http.Request) {
+	n, err := io.Copy(io.Discard, http.MaxBytesReader(w, r.Body, number(r, "max")))
+	var tooLong *http.MaxBytesError
+	if errors.As(err, &tooLong) {
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	}
+	io.WriteString(w, strconv.FormatInt(n, 10))
+}
