@@ -14,6 +14,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -256,4 +257,28 @@ func TestNginx_ClientLeavingInAFileReleasesIt(t *testing.T) {
 		}
 		eventually(t, "no descriptor of the file", func() bool { return open() == "0" })
 	})
+}
+
+func TestNginx_SlowClientOfAFileIsNoSlowApplication(t *testing.T) {
+	const size = 8 << 20
+	path := file(t, "slow", size)
+	n := conf{http: "pillion_read_timeout 100ms;", server: everything + `
+		location /sent/ { sendfile on; pillion_pass behave; pillion_script_name /sent; }
+		location /threads/ { sendfile off; aio threads; pillion_pass behave; pillion_script_name /threads; }
+		location /rate/ { sendfile on; limit_rate 10m; pillion_pass behave; pillion_script_name /rate; }`}.start(t)
+	returnsToBaseline(t, n.server)
+	for _, how := range []string{"sent", "threads", "rate"} {
+		w := n.slowWire(t, "GET /"+how+"/content?path="+url.QueryEscape(path)+" HTTP/1.1\nHost: h\n\n")
+		res := w.response("GET")
+		var body strings.Builder
+		for range 5 {
+			time.Sleep(60 * time.Millisecond) // slower than the timeout, in sum
+			_, err := io.CopyN(&body, res.Body, 100_000)
+			require.NoError(t, err, how)
+		}
+		w.widen()
+		_, err := io.Copy(&body, res.Body)
+		require.NoError(t, err, how)
+		assert.Equal(t, behave.PatternHash("slow", size), hash(body.String()), how)
+	}
 }

@@ -301,6 +301,10 @@ ngx_http_pillion_waits_for_client(ngx_http_request_t *r,
         return 1;
     }
 
+    if (ngx_http_pillion_busy_file(ctx)) {
+        return 1;
+    }
+
     wev = r->connection->write;
 
     return ctx->busy

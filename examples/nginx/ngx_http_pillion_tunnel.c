@@ -25,7 +25,7 @@ typedef enum {
 
 static void ngx_http_pillion_read_tunnel(ngx_http_request_t *r);
 static void ngx_http_pillion_write_tunnel(ngx_http_request_t *r);
-static ngx_chain_t *ngx_http_pillion_read_already(ngx_http_request_t *r,
+static ngx_int_t ngx_http_pillion_read_already(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx);
 static ngx_int_t ngx_http_pillion_tunnel_in(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx);
@@ -71,7 +71,10 @@ ngx_http_pillion_open_tunnel(ngx_http_request_t *r,
 
     ctx->tunnel = t;
 
-    t->in = ngx_http_pillion_read_already(r, ctx);
+    if (ngx_http_pillion_read_already(r, ctx) != NGX_OK) {
+        ngx_http_pillion_finalize(r, ctx, NGX_ERROR);
+        return;
+    }
 
     /* early hints that are still to be sent */
 
@@ -113,32 +116,33 @@ ngx_http_pillion_open_tunnel(ngx_http_request_t *r,
 
 /* What has arrived and was not fed: the rest of a body, then what follows. */
 
-static ngx_chain_t *
+static ngx_int_t
 ngx_http_pillion_read_already(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx)
 {
-    ngx_chain_t  *in, **ll;
+    ngx_chain_t  **ll;
 
-    in = NULL;
-    ll = &in;
+    ll = &ctx->tunnel->in;
 
     if (ctx->streaming && ctx->feeding && r->request_body) {
-        in = r->request_body->bufs;
+        *ll = r->request_body->bufs;
         r->request_body->bufs = NULL;
 
         while (*ll) { ll = &(*ll)->next; }
     }
 
     if (r->header_in->pos < r->header_in->last) {
-        *ll = ngx_alloc_chain_link(r->pool);
 
-        if (*ll) {
-            (*ll)->buf = r->header_in;
-            (*ll)->next = NULL;
+        *ll = ngx_alloc_chain_link(r->pool);
+        if (*ll == NULL) {
+            return NGX_ERROR;
         }
+
+        (*ll)->buf = r->header_in;
+        (*ll)->next = NULL;
     }
 
-    return in;
+    return NGX_OK;
 }
 
 
