@@ -74,6 +74,8 @@ func TestNginx_FilesGoOutBySendfile(t *testing.T) {
 	const size = 3 << 20
 	sum := filepath.Join(tempDir(t, "sum"), "sum")
 	require.NoError(t, os.WriteFile(sum, make([]byte, 8), 0o666))
+	nginxBuild(t) // before what is preloaded
+	library(t, "one")
 	t.Setenv("LD_PRELOAD", plugin(t, "sendfile", sendfileCounter))
 	t.Setenv("SENDFILE_SUM", sum)
 	n := conf{server: everything + `
