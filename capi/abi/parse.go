@@ -130,23 +130,35 @@ func (u *Unit) Interface() (*Interface, error) {
 	return x, nil
 }
 
-// Functions are the functions that the header declares, whatever their types.
-func (u *Unit) Functions() (map[string]Signature, error) {
+// Functions are the functions that the header declares whose names begin so.
+func (u *Unit) Functions(prefix string) (map[string]Signature, error) {
 	all := map[string]Signature{}
 	for _, n := range u.nodes() {
 		d, ok := n.Node.(*cc.Declarator)
-		if !ok || d.IsTypename() {
+		if !ok || d.IsTypename() || !strings.HasPrefix(n.name, prefix) {
 			continue
 		}
-		if f, ok := d.Type().(*cc.FunctionType); ok {
-			s, err := signature(f)
-			if err != nil {
-				return nil, fmt.Errorf("abi: %s: %s: %w", n.Position(), n.name, err)
-			}
-			all[n.name] = s
+		f, ok := d.Type().(*cc.FunctionType)
+		if !ok {
+			continue
 		}
+		s, err := signature(f)
+		if err != nil {
+			return nil, fmt.Errorf("abi: %s: %s: %w", n.Position(), n.name, err)
+		}
+		all[n.name] = s
 	}
 	return all, nil
+}
+
+// Struct is a structure of the header.
+func (u *Unit) Struct(name string) (Struct, error) {
+	for _, n := range u.nodes() {
+		if spec, ok := n.Node.(*cc.StructOrUnionSpecifier); ok && n.name == name {
+			return structure(name, spec)
+		}
+	}
+	return Struct{}, fmt.Errorf("abi: %s: there is no structure %s", u.file, name)
 }
 
 // constants are the macros with an integer value, and the enumerators.
@@ -221,7 +233,7 @@ func structure(name string, spec *cc.StructOrUnionSpecifier) (Struct, error) {
 				return Struct{}, fmt.Errorf("abi: %s: %s.%s: %w", d.Position(), name, f.Name(), err)
 			}
 			if constant {
-				typ.pointed().Const = true // which cc does not keep for members
+				typ.named().Const = true // which cc does not keep for members
 			}
 			s.Fields = append(s.Fields, Field{f.Name(), typ, f.Offset(), f.Type().Size()})
 		}
@@ -229,12 +241,19 @@ func structure(name string, spec *cc.StructOrUnionSpecifier) (Struct, error) {
 	return s, nil
 }
 
-// pointed is what t points to at the end of all pointers.
-func (t *Type) pointed() *Type {
-	for t.Kind == Pointer {
-		t = t.Elem
+// named is the type that a declaration's specifiers name: what t points to at
+// the end of all pointers, or what a function there returns.
+func (t *Type) named() *Type {
+	for {
+		switch {
+		case t.Kind == Pointer:
+			t = t.Elem
+		case t.Kind == FunctionPointer && t.Name == "":
+			t = &t.Function.Result
+		default:
+			return t
+		}
 	}
-	return t
 }
 
 func signature(f *cc.FunctionType) (Signature, error) {
