@@ -1,36 +1,26 @@
 # make alone lists the targets.
 
-.PHONY: help run build library module test clean
+.PHONY: help run build library module test generate clean
+.DEFAULT_GOAL := help
 
 BUILD      := build
 RUN_NEEDS  := gcc libc6-dev make nginx nginx-dev
-TEST_NEEDS := $(RUN_NEEDS) ca-certificates g++ pkg-config
+TEST_NEEDS := $(RUN_NEEDS) \
+              abigail-tools ca-certificates clang g++ groff-base libevent-dev \
+              libmicrohttpd-dev mandoc pkg-config
 SANITIZED  := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn
 VERSION    := $(shell sed -n '/^const char \*pillion_version/,/^}/s/.*return "\(.*\)";/\1/p' capi/state.c)
 
-# Only pillion_ symbols are seen outside, and none is left undefined.
-EXTLDFLAGS := -Wl,--version-script=$(CURDIR)/capi/pillion.map -Wl,-soname,libpillion.so -Wl,-z,defs
-
-# Serves from where it lies, so that the tree may be moved.
-define PC
-prefix=$${pcfiledir}
-includedir=$${prefix}/../include
-libdir=$${prefix}
-
-Name: pillion
-Description: Go web applications inside other servers
-Version: $(VERSION)
-Cflags: -I$${includedir}
-Libs: -L$${libdir} -lpillion
-Libs.private: -lpthread
-endef
-export PC
+include install.mk
 
 help:
-	@echo 'make run     build, and run nginx with the demo app on 127.0.0.1:8080 (or PORT=...)'
-	@echo 'make build   the demo app as a library, the nginx module, pillion.pc: into $(BUILD)/'
-	@echo 'make test    all checks and tests, with the servers they need'
-	@echo 'make clean   remove $(BUILD)/'
+	@echo 'make run        build, and run nginx with the demo app on 127.0.0.1:8080 (or PORT=...)'
+	@echo 'make build      the demo app as a library, the nginx module, pillion.pc, man pages: into $(BUILD)/'
+	@echo 'make test       all checks and tests, with the servers they need'
+	@echo 'make install    what was built, into $(PREFIX) (or PREFIX=..., and DESTDIR=... to make a package)'
+	@echo 'make uninstall  removes what make install puts there'
+	@echo 'make generate   bindings, symbol versions and the record of the ABI, from include/pillion.h'
+	@echo 'make clean      remove $(BUILD)/'
 
 run: build
 	@exec examples/nginx/run.sh $(BUILD)
@@ -39,14 +29,10 @@ build:
 	@.ci/need.sh $(RUN_NEEDS)
 	@$(MAKE) -s library module
 
-# Files are renamed into place, never written over: a server may have them
-# mapped.
 library:
-	@mkdir -p $(BUILD)/new
-	@go build -buildvcs=false -buildmode=c-shared -ldflags '-extldflags "$(EXTLDFLAGS)"' -o $(BUILD)/new/libpillion.so ./examples/app
-	@go build -buildvcs=false -buildmode=c-archive -o $(BUILD)/new/libpillion.a ./examples/app
-	@echo "$$PC" > $(BUILD)/new/pillion.pc
-	@mv -f $(BUILD)/new/* $(BUILD)/ && rmdir $(BUILD)/new
+	@GOFLAGS="$$(go env GOFLAGS) -buildvcs=false" go run ./capi/mklib -name pillion -version $(VERSION) \
+		-description 'Go web applications inside other servers' -o $(BUILD) ./examples/app
+	@go run ./capi/mkman $(BUILD)/man include/pillion.h include/pillion_loader.h
 
 module: $(BUILD)/ngx_http_pillion_module.so
 
@@ -62,6 +48,9 @@ test:
 	@go test -count=1 -timeout 20m ./...
 	@go test -count=1 -race -skip Readme ./host/... ./capi/... ./examples/app
 	@PILLION_SANITIZE=1 go test -count=1 -timeout 20m -run '$(SANITIZED)' ./test
+
+generate:
+	@go generate ./capi/abi
 
 clean:
 	@rm -rf $(BUILD)

@@ -3,57 +3,94 @@
 package test
 
 import (
-	"os"
+	"bufio"
+	"debug/elf"
 	"os/exec"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"pillion/capi/abi"
 )
 
 // declared are the functions of pillion.h.
 func declared(t *testing.T) []string {
-	header, err := os.ReadFile("../include/pillion.h")
+	t.Helper()
+	x, err := abi.Parse("../include/pillion.h")
 	require.NoError(t, err)
 	var names []string
-	for _, m := range regexp.MustCompile(`(?m)^PILLION_EXPORT .*?\b(pillion_\w+)\(`).FindAllStringSubmatch(string(header), -1) {
-		names = append(names, m[1])
+	for _, f := range x.Functions {
+		names = append(names, f.Name)
 	}
 	require.NotEmpty(t, names)
 	slices.Sort(names)
 	return names
 }
 
-// defined are the dynamic symbols of a shared object.
-func defined(t *testing.T, path string) []string {
-	out, err := exec.Command("nm", "-D", "--defined-only", "--format=posix", path).Output()
+// versions are the dynamic symbols that a shared object defines, each with its
+// version.
+func versions(t *testing.T, path string) map[string]string {
+	t.Helper()
+	f, err := elf.Open(path)
 	require.NoError(t, err)
+	defer f.Close()
+	symbols, err := f.DynamicSymbols()
+	require.NoError(t, err)
+	found := map[string]string{}
+	for _, s := range symbols {
+		if s.Section != elf.SHN_UNDEF && s.Section != elf.SHN_ABS { // those are the names of the versions
+			found[s.Name] = s.Version
+		}
+	}
+	return found
+}
+
+// visible are the names of those symbols.
+func visible(t *testing.T, path string) []string {
+	t.Helper()
 	var names []string
-	for line := range strings.Lines(string(out)) {
-		name, _, _ := strings.Cut(strings.Fields(line)[0], "@")
+	for name := range versions(t, path) {
 		names = append(names, name)
 	}
 	slices.Sort(names)
-	return slices.Compact(names)
+	return names
 }
 
 func TestExports_MakeShowsTheContractAndNothingElse(t *testing.T) {
-	dir := tempDir(t, "make")
-	cmd := exec.Command("make", "-s", "library", "BUILD="+dir)
-	cmd.Dir = root()
-	out, err := cmd.CombinedOutput()
-	require.NoError(t, err, "%s", out)
+	assert.Equal(t, declared(t), visible(t, filepath.Join(product(t), "libpillion.so")))
+}
 
-	symbols := slices.DeleteFunc(defined(t, filepath.Join(dir, "libpillion.so")), func(s string) bool {
-		return s == "PILLION_1.0" // the version itself
-	})
-	assert.Equal(t, declared(t), symbols)
+func TestExports_EachFunctionHasTheVersionItCameWith(t *testing.T) {
+	records, err := abi.ReadRecords("../capi/abi/records")
+	require.NoError(t, err)
+	want := map[string]string{}
+	for _, r := range records {
+		for _, f := range r.Functions {
+			if want[f.Name] == "" {
+				want[f.Name] = "PILLION_" + r.Version()
+			}
+		}
+	}
+	assert.Equal(t, want, versions(t, filepath.Join(product(t), "libpillion.so")))
+}
+
+func TestExports_TheArchiveHoldsTheContract(t *testing.T) {
+	out, err := exec.Command("nm", "--defined-only", "--extern-only", "--format=posix", filepath.Join(product(t), "libpillion.a")).Output()
+	require.NoError(t, err)
+	var names []string
+	for lines := bufio.NewScanner(strings.NewReader(string(out))); lines.Scan(); {
+		if strings.HasPrefix(lines.Text(), "pillion_") {
+			names = append(names, strings.Fields(lines.Text())[0])
+		}
+	}
+	slices.Sort(names)
+	assert.Equal(t, declared(t), names)
 }
 
 func TestExports_AnyBuildShowsTheContract(t *testing.T) {
-	assert.Subset(t, defined(t, library(t, "one")), declared(t))
+	assert.Subset(t, visible(t, library(t, "one")), declared(t))
 }
