@@ -1,0 +1,116 @@
+// The C examples, built and run as their first lines say.
+
+package test
+
+import (
+	"bufio"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// recipe is the commands of a C file's first comment: its indented lines.
+func recipe(t *testing.T, path string) []string {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	require.NoError(t, err)
+	comment, _, _ := strings.Cut(string(text), "*/")
+	var commands []string
+	for line := range strings.Lines(comment) {
+		if command, ok := strings.CutPrefix(line, " *     "); ok {
+			commands = append(commands, strings.TrimSpace(command))
+		}
+	}
+	require.NotEmpty(t, commands, "%s has no recipe", path)
+	return commands
+}
+
+// tree is a copy of the source tree in which recipes may build. The nginx
+// module is there already: it takes long, and none of them is about it.
+func tree(t *testing.T) string {
+	return builtOnce("tree").get(t, func() (string, []byte, error) {
+		dir := tempDir(t, "tree")
+		out, err := exec.Command("cp", "-r", "../.ci", "../Makefile", "../install.mk", "../README.md", "../go.mod", "../go.sum",
+			"../capi", "../examples", "../host", "../include", dir).CombinedOutput()
+		if err != nil {
+			return dir, out, err
+		}
+		if err := os.Mkdir(filepath.Join(dir, "build"), 0o755); err != nil {
+			return dir, nil, err
+		}
+		_, module := nginxBuild(t)
+		copyFile(t, module, filepath.Join(dir, "build", filepath.Base(module)))
+		return dir, nil, nil
+	})
+}
+
+func TestRecipes_OfProgramsDoWhatTheySay(t *testing.T) {
+	compiler(t)
+	for name, says := range map[string]string{
+		"link":    "200\n", // and, statically linked, again
+		"load":    "ABI 1.",
+		"archive": `"sha256"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			commands := recipe(t, "../examples/c/"+name+".c")
+			out := command(t, tree(t), nil, "bash", "-ec", strings.Join(commands, "\n"))
+			assert.Contains(t, out, says)
+			switch name {
+			case "link":
+				assert.Equal(t, 2, strings.Count(out, "Hello, you!\n"), out)
+			case "load":
+				assert.Contains(t, out, "demo\nhello\n")
+			}
+		})
+	}
+}
+
+func TestRecipes_OfServersHostTheDemo(t *testing.T) {
+	compiler(t)
+	for _, name := range []string{"microhttpd", "libevent"} {
+		t.Run(name, func(t *testing.T) {
+			commands := recipe(t, "../examples/c/"+name+".c")
+			last := len(commands) - 1
+			command(t, tree(t), nil, "bash", "-ec", strings.Join(commands[:last], "\n"))
+
+			// As it stands there, but for the port.
+			require.Contains(t, commands[last], " 8080 ")
+			base := fmt.Sprintf("http://127.0.0.1:%d/", freePort(t))
+			port := strings.TrimSuffix(base[strings.LastIndex(base, ":")+1:], "/")
+			cmd := exec.Command("bash", "-ec", "exec "+strings.Replace(commands[last], " 8080 ", " "+port+" ", 1))
+			cmd.Dir = tree(t)
+			stdout, err := cmd.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, cmd.Start())
+			defer func() {
+				cmd.Process.Signal(syscall.SIGINT)
+				kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
+				assert.NoError(t, cmd.Wait())
+				kill.Stop()
+			}()
+			line, err := bufio.NewReader(stdout).ReadString('\n')
+			require.NoError(t, err)
+			assert.Equal(t, base+"\n", line)
+			for path, says := range map[string]string{"": "<html", "hello?name=you": "Hello, you!\n", "download": "line 000000000001"} {
+				res, err := http.Get(base + path)
+				require.NoError(t, err)
+				b, err := io.ReadAll(res.Body)
+				res.Body.Close()
+				require.NoError(t, err)
+				assert.Equal(t, 200, res.StatusCode)
+				assert.Contains(t, string(b), says)
+			}
+			http.DefaultClient.CloseIdleConnections()
+		})
+	}
+}
