@@ -3,8 +3,8 @@
 return [[
 enum {
     PILLION_ABI_MAJOR = 1,
-    PILLION_ABI_MINOR = 0,
-    PILLION_ABI = 65536,
+    PILLION_ABI_MINOR = 1,
+    PILLION_ABI = 65537,
     PILLION_OK = 0,
     PILLION_E_ARG = -1,
     PILLION_E_SIZE = -2,
@@ -32,6 +32,9 @@ enum {
     PILLION_LOG_ERROR = 8,
     PILLION_CONFIG_IGNORE_SIGPIPE = 1,
     PILLION_REQUEST_MORE = 1,
+    PILLION_REQUEST_FILES = 2,
+    PILLION_REQUEST_HIJACK = 4,
+    PILLION_IO_AGAIN = -11,
     PILLION_QUEUE_BATCH = 1,
     PILLION_EVENT_INFO = 1,
     PILLION_EVENT_HEAD = 2,
@@ -40,7 +43,9 @@ enum {
     PILLION_EVENT_TRAILERS = 16,
     PILLION_EVENT_COMPLETE = 32,
     PILLION_EVENT_ABORTED = 64,
-    PILLION_EVENT_ROOM = 128
+    PILLION_EVENT_ROOM = 128,
+    PILLION_EVENT_FILE = 256,
+    PILLION_EVENT_HIJACK = 512
 };
 
 typedef struct pillion_pair pillion_pair;
@@ -129,6 +134,9 @@ struct pillion_io {
     int32_t (*flush)(void *data);
     int32_t (*trailers)(void *data, const pillion_pair *trailers, uint32_t trailers_len);
     int32_t (*alive)(void *data);
+    int32_t (*file)(void *data, int32_t fd, uint64_t offset, uint64_t len);
+    int32_t (*request_trailers)(void *data, const pillion_pair **trailers, uint32_t *trailers_len);
+    int32_t (*hijack)(void *data, int32_t *fd);
 };
 
 struct pillion_queue_config {
@@ -147,7 +155,9 @@ struct pillion_event {
     const char *body;
     uint64_t body_len;
     uint32_t headers_len;
-    uint32_t reserved;
+    int32_t file;
+    uint64_t file_offset;
+    uint64_t file_len;
 };
 
 uint32_t pillion_abi(void);
@@ -166,6 +176,7 @@ int32_t pillion_queue_fd(uint64_t queue, int32_t *fd);
 int32_t pillion_queue_free(uint64_t queue);
 int32_t pillion_submit(uint64_t queue, const pillion_request *request, uint64_t *handle);
 int32_t pillion_feed(uint64_t request, const char *bytes, uint64_t len, int32_t last, uint64_t *taken);
+int32_t pillion_feed_trailers(uint64_t request, const pillion_pair *trailers, uint32_t trailers_len);
 int32_t pillion_poll(uint64_t queue, pillion_event *events, uint32_t event_size, uint32_t cap, uint32_t *n);
 int32_t pillion_flush(uint64_t queue);
 int32_t pillion_credit(uint64_t request, uint64_t bytes);

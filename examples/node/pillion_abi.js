@@ -4,8 +4,8 @@
 module.exports = {
   constants: {
     PILLION_ABI_MAJOR: 1,
-    PILLION_ABI_MINOR: 0,
-    PILLION_ABI: 65536,
+    PILLION_ABI_MINOR: 1,
+    PILLION_ABI: 65537,
     PILLION_OK: 0,
     PILLION_E_ARG: -1,
     PILLION_E_SIZE: -2,
@@ -33,6 +33,9 @@ module.exports = {
     PILLION_LOG_ERROR: 8,
     PILLION_CONFIG_IGNORE_SIGPIPE: 1,
     PILLION_REQUEST_MORE: 1,
+    PILLION_REQUEST_FILES: 2,
+    PILLION_REQUEST_HIJACK: 4,
+    PILLION_IO_AGAIN: -11,
     PILLION_QUEUE_BATCH: 1,
     PILLION_EVENT_INFO: 1,
     PILLION_EVENT_HEAD: 2,
@@ -42,6 +45,8 @@ module.exports = {
     PILLION_EVENT_COMPLETE: 32,
     PILLION_EVENT_ABORTED: 64,
     PILLION_EVENT_ROOM: 128,
+    PILLION_EVENT_FILE: 256,
+    PILLION_EVENT_HIJACK: 512,
   },
   statuses: {
     '0': 'PILLION_OK',
@@ -132,6 +137,9 @@ module.exports = {
       flush: 'void *',
       trailers: 'void *',
       alive: 'void *',
+      file: 'void *',
+      request_trailers: 'void *',
+      hijack: 'void *',
     },
     pillion_queue_config: {
       size: 'uint32_t',
@@ -148,7 +156,9 @@ module.exports = {
       body: 'void *',
       body_len: 'uint64_t',
       headers_len: 'uint32_t',
-      reserved: 'uint32_t',
+      file: 'int32_t',
+      file_offset: 'uint64_t',
+      file_len: 'uint64_t',
     },
   },
   functions: [
@@ -168,6 +178,7 @@ module.exports = {
     'int32_t pillion_queue_free(uint64_t queue)',
     'int32_t pillion_submit(uint64_t queue, const pillion_request *request, _Out_ uint64_t *handle)',
     'int32_t pillion_feed(uint64_t request, const void *bytes, uint64_t len, int32_t last, _Out_ uint64_t *taken)',
+    'int32_t pillion_feed_trailers(uint64_t request, const pillion_pair *trailers, uint32_t trailers_len)',
     'int32_t pillion_poll(uint64_t queue, void *events, uint32_t event_size, uint32_t cap, _Out_ uint32_t *n)',
     'int32_t pillion_flush(uint64_t queue)',
     'int32_t pillion_credit(uint64_t request, uint64_t bytes)',

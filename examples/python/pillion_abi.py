@@ -3,8 +3,8 @@
 import ctypes as _c
 
 PILLION_ABI_MAJOR = 1
-PILLION_ABI_MINOR = 0
-PILLION_ABI = 65536
+PILLION_ABI_MINOR = 1
+PILLION_ABI = 65537
 PILLION_OK = 0
 PILLION_E_ARG = -1
 PILLION_E_SIZE = -2
@@ -32,6 +32,9 @@ PILLION_LOG_WARN = 4
 PILLION_LOG_ERROR = 8
 PILLION_CONFIG_IGNORE_SIGPIPE = 1
 PILLION_REQUEST_MORE = 1
+PILLION_REQUEST_FILES = 2
+PILLION_REQUEST_HIJACK = 4
+PILLION_IO_AGAIN = -11
 PILLION_QUEUE_BATCH = 1
 PILLION_EVENT_INFO = 1
 PILLION_EVENT_HEAD = 2
@@ -41,6 +44,8 @@ PILLION_EVENT_TRAILERS = 16
 PILLION_EVENT_COMPLETE = 32
 PILLION_EVENT_ABORTED = 64
 PILLION_EVENT_ROOM = 128
+PILLION_EVENT_FILE = 256
+PILLION_EVENT_HIJACK = 512
 
 STATUSES = {
     0: "PILLION_OK",
@@ -150,6 +155,9 @@ class pillion_io(_c.Structure):
         ("flush", _c.CFUNCTYPE(_c.c_int32, _c.c_void_p)),
         ("trailers", _c.CFUNCTYPE(_c.c_int32, _c.c_void_p, _c.POINTER(pillion_pair), _c.c_uint32)),
         ("alive", _c.CFUNCTYPE(_c.c_int32, _c.c_void_p)),
+        ("file", _c.CFUNCTYPE(_c.c_int32, _c.c_void_p, _c.c_int32, _c.c_uint64, _c.c_uint64)),
+        ("request_trailers", _c.CFUNCTYPE(_c.c_int32, _c.c_void_p, _c.POINTER(_c.POINTER(pillion_pair)), _c.POINTER(_c.c_uint32))),
+        ("hijack", _c.CFUNCTYPE(_c.c_int32, _c.c_void_p, _c.POINTER(_c.c_int32))),
     ]
 
 
@@ -172,7 +180,9 @@ class pillion_event(_c.Structure):
         ("body", _c.c_void_p),
         ("body_len", _c.c_uint64),
         ("headers_len", _c.c_uint32),
-        ("reserved", _c.c_uint32),
+        ("file", _c.c_int32),
+        ("file_offset", _c.c_uint64),
+        ("file_len", _c.c_uint64),
     ]
 
 
@@ -193,6 +203,7 @@ FUNCTIONS = {
     "pillion_queue_free": (_c.c_int32, [_c.c_uint64]),
     "pillion_submit": (_c.c_int32, [_c.c_uint64, _c.POINTER(pillion_request), _c.POINTER(_c.c_uint64)]),
     "pillion_feed": (_c.c_int32, [_c.c_uint64, _c.c_void_p, _c.c_uint64, _c.c_int32, _c.POINTER(_c.c_uint64)]),
+    "pillion_feed_trailers": (_c.c_int32, [_c.c_uint64, _c.POINTER(pillion_pair), _c.c_uint32]),
     "pillion_poll": (_c.c_int32, [_c.c_uint64, _c.POINTER(pillion_event), _c.c_uint32, _c.c_uint32, _c.POINTER(_c.c_uint32)]),
     "pillion_flush": (_c.c_int32, [_c.c_uint64]),
     "pillion_credit": (_c.c_int32, [_c.c_uint64, _c.c_uint64]),

@@ -2,8 +2,8 @@
 
 module PillionABI
   PILLION_ABI_MAJOR = 1
-  PILLION_ABI_MINOR = 0
-  PILLION_ABI = 65536
+  PILLION_ABI_MINOR = 1
+  PILLION_ABI = 65537
   PILLION_OK = 0
   PILLION_E_ARG = -1
   PILLION_E_SIZE = -2
@@ -31,6 +31,9 @@ module PillionABI
   PILLION_LOG_ERROR = 8
   PILLION_CONFIG_IGNORE_SIGPIPE = 1
   PILLION_REQUEST_MORE = 1
+  PILLION_REQUEST_FILES = 2
+  PILLION_REQUEST_HIJACK = 4
+  PILLION_IO_AGAIN = -11
   PILLION_QUEUE_BATCH = 1
   PILLION_EVENT_INFO = 1
   PILLION_EVENT_HEAD = 2
@@ -40,6 +43,8 @@ module PillionABI
   PILLION_EVENT_COMPLETE = 32
   PILLION_EVENT_ABORTED = 64
   PILLION_EVENT_ROOM = 128
+  PILLION_EVENT_FILE = 256
+  PILLION_EVENT_HIJACK = 512
 
   STATUSES = {
     0 => "PILLION_OK",
@@ -131,6 +136,9 @@ module PillionABI
       "void *flush",
       "void *trailers",
       "void *alive",
+      "void *file",
+      "void *request_trailers",
+      "void *hijack",
     ],
     pillion_queue_config: [
       "uint32_t size",
@@ -147,7 +155,9 @@ module PillionABI
       "void *body",
       "uint64_t body_len",
       "uint32_t headers_len",
-      "uint32_t reserved",
+      "int32_t file",
+      "uint64_t file_offset",
+      "uint64_t file_len",
     ],
   }.freeze
 
@@ -168,6 +178,7 @@ module PillionABI
     "int32_t pillion_queue_free(uint64_t)",
     "int32_t pillion_submit(uint64_t, void *, void *)",
     "int32_t pillion_feed(uint64_t, void *, uint64_t, int32_t, void *)",
+    "int32_t pillion_feed_trailers(uint64_t, void *, uint32_t)",
     "int32_t pillion_poll(uint64_t, void *, uint32_t, uint32_t, void *)",
     "int32_t pillion_flush(uint64_t)",
     "int32_t pillion_credit(uint64_t, uint64_t)",

@@ -8,8 +8,8 @@
 #define TYPE(function, ...) _Static_assert(_Generic(&function, __VA_ARGS__: 1, default: 0), #function)
 
 IS(PILLION_ABI_MAJOR, 1);
-IS(PILLION_ABI_MINOR, 0);
-IS(PILLION_ABI, 65536);
+IS(PILLION_ABI_MINOR, 1);
+IS(PILLION_ABI, 65537);
 IS(PILLION_OK, 0);
 IS(PILLION_E_ARG, -1);
 IS(PILLION_E_SIZE, -2);
@@ -37,6 +37,9 @@ IS(PILLION_LOG_WARN, 4);
 IS(PILLION_LOG_ERROR, 8);
 IS(PILLION_CONFIG_IGNORE_SIGPIPE, 1);
 IS(PILLION_REQUEST_MORE, 1);
+IS(PILLION_REQUEST_FILES, 2);
+IS(PILLION_REQUEST_HIJACK, 4);
+IS(PILLION_IO_AGAIN, -11);
 IS(PILLION_QUEUE_BATCH, 1);
 IS(PILLION_EVENT_INFO, 1);
 IS(PILLION_EVENT_HEAD, 2);
@@ -46,6 +49,8 @@ IS(PILLION_EVENT_TRAILERS, 16);
 IS(PILLION_EVENT_COMPLETE, 32);
 IS(PILLION_EVENT_ABORTED, 64);
 IS(PILLION_EVENT_ROOM, 128);
+IS(PILLION_EVENT_FILE, 256);
+IS(PILLION_EVENT_HIJACK, 512);
 
 IS(sizeof(pillion_pair), 24);
 IS(_Alignof(pillion_pair), 8);
@@ -162,7 +167,7 @@ IS(sizeof(((pillion_response *) 0)->body), 8);
 IS(offsetof(pillion_response, body_len), 48);
 IS(sizeof(((pillion_response *) 0)->body_len), 8);
 
-IS(sizeof(pillion_io), 64);
+IS(sizeof(pillion_io), 88);
 IS(_Alignof(pillion_io), 8);
 IS(offsetof(pillion_io, size), 0);
 IS(sizeof(((pillion_io *) 0)->size), 4);
@@ -182,6 +187,12 @@ IS(offsetof(pillion_io, trailers), 48);
 IS(sizeof(((pillion_io *) 0)->trailers), 8);
 IS(offsetof(pillion_io, alive), 56);
 IS(sizeof(((pillion_io *) 0)->alive), 8);
+IS(offsetof(pillion_io, file), 64);
+IS(sizeof(((pillion_io *) 0)->file), 8);
+IS(offsetof(pillion_io, request_trailers), 72);
+IS(sizeof(((pillion_io *) 0)->request_trailers), 8);
+IS(offsetof(pillion_io, hijack), 80);
+IS(sizeof(((pillion_io *) 0)->hijack), 8);
 
 IS(sizeof(pillion_queue_config), 16);
 IS(_Alignof(pillion_queue_config), 4);
@@ -194,7 +205,7 @@ IS(sizeof(((pillion_queue_config *) 0)->max_in_flight), 4);
 IS(offsetof(pillion_queue_config, reserved), 12);
 IS(sizeof(((pillion_queue_config *) 0)->reserved), 4);
 
-IS(sizeof(pillion_event), 56);
+IS(sizeof(pillion_event), 72);
 IS(_Alignof(pillion_event), 8);
 IS(offsetof(pillion_event, request), 0);
 IS(sizeof(((pillion_event *) 0)->request), 8);
@@ -212,8 +223,12 @@ IS(offsetof(pillion_event, body_len), 40);
 IS(sizeof(((pillion_event *) 0)->body_len), 8);
 IS(offsetof(pillion_event, headers_len), 48);
 IS(sizeof(((pillion_event *) 0)->headers_len), 4);
-IS(offsetof(pillion_event, reserved), 52);
-IS(sizeof(((pillion_event *) 0)->reserved), 4);
+IS(offsetof(pillion_event, file), 52);
+IS(sizeof(((pillion_event *) 0)->file), 4);
+IS(offsetof(pillion_event, file_offset), 56);
+IS(sizeof(((pillion_event *) 0)->file_offset), 8);
+IS(offsetof(pillion_event, file_len), 64);
+IS(sizeof(((pillion_event *) 0)->file_len), 8);
 
 TYPE(pillion_abi, uint32_t (*)(void));
 TYPE(pillion_version, const char *(*)(void));
@@ -231,6 +246,7 @@ TYPE(pillion_queue_fd, int32_t (*)(uint64_t, int32_t *));
 TYPE(pillion_queue_free, int32_t (*)(uint64_t));
 TYPE(pillion_submit, int32_t (*)(uint64_t, const pillion_request *, uint64_t *));
 TYPE(pillion_feed, int32_t (*)(uint64_t, const char *, uint64_t, int32_t, uint64_t *));
+TYPE(pillion_feed_trailers, int32_t (*)(uint64_t, const pillion_pair *, uint32_t));
 TYPE(pillion_poll, int32_t (*)(uint64_t, pillion_event *, uint32_t, uint32_t, uint32_t *));
 TYPE(pillion_flush, int32_t (*)(uint64_t));
 TYPE(pillion_credit, int32_t (*)(uint64_t, uint64_t));
