@@ -43,6 +43,7 @@ const (
 	noTrailers  = "nginx reads over the trailers of a request"
 	refuses     = "nginx itself answers such a request"
 
+	noHijack     = "the host does not hand connections over"
 	noConnection = "an HTTP/2 stream is no connection to take over: nor has net/http one there"
 )
 
@@ -137,11 +138,13 @@ func init() {
 	for _, r := range hijackRows {
 		if r.name != "hijack_after_the_head_fails" {
 			exceptions["call"][r.name] = wholeOnly
+			exceptions["microhttpd"][r.name] = noHijack
+			exceptions["libevent"][r.name] = noHijack
 			exceptions["nginx-http2"][r.name] = noConnection
 		}
 	}
 	exceptions["call"]["request_trailers_arrive_with_the_end_of_the_body"] = wholeOnly
-	for _, host := range []string{"nginx", "nginx-tls", "nginx-buffering", "nginx-http2"} {
+	for _, host := range []string{"microhttpd", "libevent", "nginx", "nginx-tls", "nginx-buffering", "nginx-http2"} {
 		exceptions[host]["request_trailers_arrive_with_the_end_of_the_body"] = noTrailers
 	}
 	exceptions["nginx-http2"]["chunked_upload_arrives_whole"] = byHand
