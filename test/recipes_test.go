@@ -77,7 +77,7 @@ func TestRecipes_OfProgramsDoWhatTheySay(t *testing.T) {
 
 func TestRecipes_OfServersHostTheDemo(t *testing.T) {
 	compiler(t)
-	for _, name := range []string{"microhttpd", "libevent"} {
+	for _, name := range []string{"microhttpd", "libevent", "small_call", "small_serve", "small_queue"} {
 		t.Run(name, func(t *testing.T) {
 			commands := recipe(t, "../examples/c/"+name+".c")
 			last := len(commands) - 1
@@ -95,22 +95,54 @@ func TestRecipes_OfServersHostTheDemo(t *testing.T) {
 			defer func() {
 				cmd.Process.Signal(syscall.SIGINT)
 				kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
-				assert.NoError(t, cmd.Wait())
-				kill.Stop()
+				err := cmd.Wait()
+				assert.True(t, kill.Stop(), "it did not end")
+				if !strings.HasPrefix(name, "small") { // those leave it to the signal
+					assert.NoError(t, err)
+				}
 			}()
 			line, err := bufio.NewReader(stdout).ReadString('\n')
 			require.NoError(t, err)
 			assert.Equal(t, base+"\n", line)
-			for path, says := range map[string]string{"": "<html", "hello?name=you": "Hello, you!\n", "download": "line 000000000001"} {
+
+			get := func(path string) string {
 				res, err := http.Get(base + path)
+				require.NoError(t, err)
+				defer res.Body.Close()
+				b, err := io.ReadAll(res.Body)
+				require.NoError(t, err)
+				assert.Equal(t, 200, res.StatusCode)
+				return string(b)
+			}
+			assert.Contains(t, get(""), "<html")
+			assert.Len(t, get("download"), 1<<20)
+			switch name {
+			case "microhttpd", "libevent":
+				assert.Equal(t, "Hello, you!\n", get("hello?name=you"))
+				fallthrough
+			case "small_serve":
+				res, err := http.Post(base+"upload", "text/plain", strings.NewReader(strings.Repeat("bytes", 100000)))
 				require.NoError(t, err)
 				b, err := io.ReadAll(res.Body)
 				res.Body.Close()
 				require.NoError(t, err)
-				assert.Equal(t, 200, res.StatusCode)
-				assert.Contains(t, string(b), says)
+				assert.Contains(t, string(b), hash(strings.Repeat("bytes", 100000)))
 			}
 			http.DefaultClient.CloseIdleConnections()
 		})
+	}
+}
+
+// The code that docs/c.md shows is that of the examples.
+func TestDocs_ShowTheSmallServersAsTheyAre(t *testing.T) {
+	text, err := os.ReadFile("../docs/c.md")
+	require.NoError(t, err)
+	for _, name := range []string{"small_call", "small_serve", "small_queue"} {
+		source, err := os.ReadFile("../examples/c/" + name + ".c")
+		require.NoError(t, err)
+		_, code, ok := strings.Cut(string(source), " */\n\n")
+		require.True(t, ok)
+		assert.Contains(t, string(text), "```c\n"+code+"```\n", name)
+		assert.Contains(t, string(text), fmt.Sprintf("%d lines", strings.Count(code, "\n")), name)
 	}
 }
