@@ -29,11 +29,11 @@ install:
 	@install -m 644 $(BUILD)/man/*.3 $(DESTDIR)$(MANDIR)/man3
 	@install -D -m 644 -t $(DESTDIR)$(NGINX_MODULES) $(BUILD)/ngx_http_pillion_module.so
 	@test ! -e $(BUILD)/mod_pillion.so || install -D -m 644 -t $(DESTDIR)$(APACHE_MODULES) $(BUILD)/mod_pillion.so
-	@test -n '$(DESTDIR)' || ldconfig
+	@test -n '$(DESTDIR)' || ldconfig 2> /dev/null || true
 
 uninstall:
 	@rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libpillion.so* libpillion.a pkgconfig/pillion.pc)
 	@rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
 	@rm -f $(DESTDIR)$(MANDIR)/man3/pillion.3 $(DESTDIR)$(MANDIR)/man3/pillion_*.3
 	@rm -f $(DESTDIR)$(NGINX_MODULES)/ngx_http_pillion_module.so $(DESTDIR)$(APACHE_MODULES)/mod_pillion.so
-	@test -n '$(DESTDIR)' || ldconfig
+	@test -n '$(DESTDIR)' || ldconfig 2> /dev/null || true

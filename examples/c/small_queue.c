@@ -12,7 +12,7 @@
 #define CREDIT 65536
 
 typedef struct client {
-    int      fd, ended;
+    int      fd, headed, ended;
     size_t   in_len, out_len, body;     /* body: bytes in out to be credited */
     uint64_t request;
     char     in[SMALL_HEAD], out[SMALL_HEAD + CREDIT];
@@ -74,6 +74,7 @@ static void on_event(const pillion_event *e)
 
     if (e->flags & PILLION_EVENT_HEAD) {
         c->out_len = small_head(c->out, e->status, e->headers, e->headers_len);
+        c->headed = 1;
     }
     if (e->flags & PILLION_EVENT_BODY) {
         memcpy(c->out + c->out_len, e->body, e->body_len);
@@ -81,7 +82,11 @@ static void on_event(const pillion_event *e)
         c->body += e->body_len;
     }
     if (e->flags & PILLION_EVENT_ABORTED) {
-        small_cut(c->fd);
+        if (c->headed) {
+            small_cut(c->fd);
+        } else {
+            c->out_len = small_head(c->out, 500, NULL, 0);
+        }
     }
     c->ended = (e->flags & (PILLION_EVENT_COMPLETE | PILLION_EVENT_ABORTED)) != 0;
     send_out(c);
@@ -109,9 +114,13 @@ int main(int argc, char **argv)
                 on_event(&event);
             }
         } else if (ready.data.ptr == &listener) {
-            c = calloc(1, sizeof(*c));
-            c->fd = accept(listener, NULL, NULL);
-            small_watch(epfd, c->fd, EPOLLIN, c);
+            int fd = accept(listener, NULL, NULL);
+
+            c = fd == -1 ? NULL : calloc(1, sizeof(*c));
+            if (c != NULL) {
+                c->fd = fd;
+                small_watch(epfd, fd, EPOLLIN, c);
+            }
         } else if (c->request == 0) {
             read_head(c);
         } else if (ready.events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)) {

@@ -67,8 +67,12 @@ static void *serve(void *data)
         c->left = atoll(s.length);
         request.app = app;
         request.flags = c->left > 0 ? PILLION_REQUEST_MORE : 0;
-        if (pillion_serve(&request, &io) != PILLION_OK) {
-            c->headed ? small_cut(c->fd) : (void) on_head(c, 500, NULL, 0);
+        if (pillion_serve(&request, &io) == PILLION_OK) {
+            shutdown(c->fd, SHUT_WR);
+        } else if (c->headed) {
+            small_cut(c->fd);
+        } else {
+            on_head(c, 500, NULL, 0);
         }
     }
     close(c->fd);
@@ -84,6 +88,9 @@ int main(int argc, char **argv)
     while ((fd = accept(listener, NULL, NULL)) != -1) {
         client *c = calloc(1, sizeof(*c));
 
+        if (c == NULL) {
+            return 1;
+        }
         c->fd = fd;
         if (pthread_create(&thread, NULL, serve, c) == 0) {
             pthread_detach(thread);
