@@ -7,8 +7,8 @@ DESTDIR        :=
 LIBDIR         := $(PREFIX)/lib
 INCLUDEDIR     := $(PREFIX)/include
 MANDIR         := $(PREFIX)/share/man
-NGINX_MODULES  := $(or $(shell PATH="$$PATH:/usr/sbin" nginx -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'),$(LIBDIR)/nginx/modules)
-APACHE_MODULES := $(or $(shell apxs -q LIBEXECDIR 2> /dev/null),/usr/lib/apache2/modules)
+NGINX_MODULES   = $(or $(shell PATH="$$PATH:/usr/sbin" nginx -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'),$(LIBDIR)/nginx/modules)
+APACHE_MODULES  = $(or $(shell apxs -q LIBEXECDIR 2> /dev/null),/usr/lib/apache2/modules)
 
 # Where pkg-config finds the installed library.
 define INSTALLED_PC
@@ -22,7 +22,7 @@ export INSTALLED_PC
 install:
 	@test -e $(BUILD)/pillion.pc || { echo 'There is nothing to install: make build' >&2; exit 1; }
 	@install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR) $(MANDIR)/man3)
-	@cd $(BUILD) && cp -P --remove-destination libpillion.so libpillion.so.? $$(readlink libpillion.so.?) $(DESTDIR)$(LIBDIR)
+	@cd $(BUILD) && cp -P --remove-destination libpillion.so libpillion.so.? $$(readlink libpillion.so.?) $(abspath $(DESTDIR)$(LIBDIR))
 	@install -m 644 $(BUILD)/libpillion.a $(DESTDIR)$(LIBDIR)
 	@install -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
 	@sed "$$INSTALLED_PC" $(BUILD)/pillion.pc > $(DESTDIR)$(LIBDIR)/pkgconfig/pillion.pc

@@ -29,10 +29,8 @@ typedef struct apps {
     "usage: %s LIBRARY PORT PREFIX=APPLICATION...\n"                                               \
     "       a colon instead of = leaves the prefix in the path that the application sees\n"
 
-/*
- * Reads the command line, loads the library and starts it. Ends the process if
- * that fails. Signals are for sigwait() or the event loop: they are blocked.
- */
+/* Reads the command line, loads the library and starts it. Ends the process if
+ * that fails. */
 static inline void apps_start(apps *a, int argc, char **argv)
 {
     pillion_config config = PILLION_CONFIG_INIT;

@@ -230,13 +230,12 @@ static enum MHD_Result add_header(void *data, enum MHD_ValueKind kind, const cha
 }
 
 
-/* The request is here. Returns when there is a head to send. */
+/* Runs the request. Returns when there is a head to send. */
 static enum MHD_Result respond(exchange *x, const char *method, const char *version)
 {
     pillion_request *r = &x->request;
     struct sockaddr *peer = MHD_get_connection_info(x->connection,
                                                     MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr;
-    enum MHD_Result  rc;
 
     x->head = strcmp(method, MHD_HTTP_METHOD_HEAD) == 0;
     x->http10 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
@@ -271,8 +270,7 @@ static enum MHD_Result respond(exchange *x, const char *method, const char *vers
                                          ? MHD_HTTP_SERVICE_UNAVAILABLE
                                          : MHD_HTTP_INTERNAL_SERVER_ERROR);
     }
-    rc = MHD_queue_response(x->connection, (unsigned) x->status, x->response);
-    return rc;
+    return MHD_queue_response(x->connection, (unsigned) x->status, x->response);
 }
 
 
@@ -294,7 +292,7 @@ static enum MHD_Result on_request(void *cls, struct MHD_Connection *connection, 
         x->socket = MHD_get_connection_info(connection, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
         return MHD_YES;
     }
-    if (*upload_len == 0) {
+    if (*upload_len == 0) {         /* the request is here */
         return respond(x, method, version);
     }
     if (x->body == NULL) {
@@ -318,6 +316,10 @@ static void *on_target(void *cls, const char *target, struct MHD_Connection *con
 
     if (x != NULL) {
         x->target = strdup(target);
+        if (x->target == NULL) {
+            free(x);
+            return NULL;
+        }
         pthread_mutex_init(&x->lock, NULL);
         pthread_cond_init(&x->changed, NULL);
     }
