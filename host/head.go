@@ -109,7 +109,7 @@ func (w *response) appendField(pairs []Pair, name string, values []string) []Pai
 		return pairs
 	}
 	for _, v := range values {
-		v = textproto.TrimString(v)
+		v = textproto.TrimString(onOneLine(v))
 		if !validValue(v) {
 			w.s.log(slog.LevelError, "host: header "+strconv.Quote(name)+" not sent: its value holds a control character")
 			continue
@@ -117,6 +117,17 @@ func (w *response) appendField(pairs []Pair, name string, values []string) []Pai
 		pairs = append(pairs, Pair{name, v})
 	}
 	return pairs
+}
+
+var lineEnds = strings.NewReplacer("\r", " ", "\n", " ")
+
+// onOneLine is a header value with spaces in place of its line ends, as net/http
+// sends it.
+func onOneLine(v string) string {
+	if strings.IndexByte(v, '\n') < 0 && strings.IndexByte(v, '\r') < 0 {
+		return v
+	}
+	return lineEnds.Replace(v)
 }
 
 // complete adds to the snapshot what the first bytes of the body and the end

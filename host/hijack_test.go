@@ -356,9 +356,10 @@ func TestHijack_OnlyWhereTheServerCanAndHTTP1(t *testing.T) {
 				assert.ErrorIs(t, err, errors.ErrUnsupported)
 			}
 			for name, ok := range map[string]bool{
-				"Flusher":      is[http.Flusher](w),
-				"ReaderFrom":   is[io.ReaderFrom](w),
-				"StringWriter": is[io.StringWriter](w),
+				"Flusher":       is[http.Flusher](w),
+				"CloseNotifier": is[http.CloseNotifier](w),
+				"ReaderFrom":    is[io.ReaderFrom](w),
+				"StringWriter":  is[io.StringWriter](w),
 			} {
 				assert.True(t, ok, name)
 			}

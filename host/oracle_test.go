@@ -191,6 +191,7 @@ func TestResponse_AsNetHTTP(t *testing.T) {
 			w.Header().Add("Set-Cookie", "b=2")
 		},
 		"spaces":   func(w http.ResponseWriter, r *http.Request) { set(w, "X-A", "  b \t"); set(w, "X-B", "") },
+		"lines":    func(w http.ResponseWriter, r *http.Request) { set(w, "X-A", "\na\r\nX-B: b\rc\n") },
 		"own case": func(w http.ResponseWriter, r *http.Request) { w.Header()["x-lower"] = []string{"1"} },
 		"bad name": func(w http.ResponseWriter, r *http.Request) {
 			w.Header()["X Y"] = []string{"1"}

@@ -3,6 +3,7 @@
 package host
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -34,9 +35,9 @@ var (
 )
 
 // response is the http.ResponseWriter of one request. It also implements
-// http.Flusher, io.ReaderFrom, io.StringWriter and what
-// http.ResponseController looks for, but no Pusher or CloseNotifier; see
-// hijackable for http.Hijacker.
+// http.Flusher, http.CloseNotifier, io.ReaderFrom, io.StringWriter and what
+// http.ResponseController looks for, but no Pusher; see hijackable for
+// http.Hijacker.
 //
 // mu guards all fields but header, which is the handler's, and is held while
 // the Exchange sends. over says that the handler has returned and the last part
@@ -367,6 +368,18 @@ func (w *response) SetWriteDeadline(t time.Time) error {
 
 // EnableFullDuplex does nothing: a handler may always read while it writes.
 func (w *response) EnableFullDuplex() error { return nil }
+
+// CloseNotify implements http.CloseNotifier, which has long been deprecated, and
+// which frameworks still take for granted.
+func (w *response) CloseNotify() <-chan bool {
+	gone := make(chan bool, 1)
+	context.AfterFunc(w.s.request.Context(), func() {
+		if !w.s.handled.Load() {
+			gone <- true
+		}
+	})
+	return gone
+}
 
 // finish ends the response of a handler that has returned.
 func (w *response) finish() {

@@ -29,6 +29,9 @@ type serving struct {
 
 	serverAddr, serverPort string
 
+	// handled says that the handler has ended.
+	handled atomic.Bool
+
 	// taken is the connection, when the handler has taken it over.
 	taken atomic.Pointer[conn]
 
@@ -108,6 +111,7 @@ func (s *serving) run(h http.Handler, r *http.Request) {
 		}
 	}()
 	h.ServeHTTP(s.writer(), r)
+	s.handled.Store(true)
 	s.body.closed.Store(true)
 	s.cancel(context.Canceled)
 	s.w.finish()
@@ -125,6 +129,7 @@ func (s *serving) writer() http.ResponseWriter {
 // broken ends the response of a handler that has panicked, or called
 // runtime.Goexit if there is no reason.
 func (s *serving) broken(reason any) {
+	s.handled.Store(true)
 	s.body.closed.Store(true)
 	s.cancel(context.Canceled)
 	s.w.abort()
