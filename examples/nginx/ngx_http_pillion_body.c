@@ -65,6 +65,10 @@ ngx_http_pillion_prepare_body(ngx_http_request_t *r,
         }
     }
 
+    /* unless all of it had to be read, its length is as little known */
+
+    ctx->chunked = ctx->streaming && r->headers_in.chunked;
+
     ctx->streaming = 0;
     ctx->length = 0;
 
@@ -83,6 +87,10 @@ ngx_http_pillion_prepare_body(ngx_http_request_t *r,
         if (r != r->main || r->headers_in.content_length_n != 0) {
             ctx->length = -1;
         }
+    }
+
+    if (ctx->chunked) {
+        ctx->length = -1;
     }
 }
 

@@ -183,7 +183,7 @@ ngx_http_pillion_process_header(ngx_http_request_t *r,
 }
 
 
-/* Trailers are sent if the header announced them. */
+/* nginx sends them wherever it can: in chunks and in HTTP/2. */
 
 ngx_int_t
 ngx_http_pillion_process_trailers(ngx_http_request_t *r,
@@ -191,10 +191,6 @@ ngx_http_pillion_process_trailers(ngx_http_request_t *r,
 {
     ngx_uint_t        i;
     ngx_table_elt_t  *h;
-
-    if (!r->expect_trailers) {
-        return NGX_OK;
-    }
 
     for (i = 0; i < ev->headers_len; i++) {
 

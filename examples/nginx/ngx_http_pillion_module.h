@@ -114,6 +114,7 @@ typedef struct {
     ngx_uint_t                     status;
 
     unsigned                       streaming:1;  /* body read as it is fed */
+    unsigned                       chunked:1;    /* nor is its length told */
     unsigned                       expect:1;     /* 100 is left to the app */
     unsigned                       feeding:1;    /* body has not ended */
     unsigned                       full:1;       /* feed took not all */

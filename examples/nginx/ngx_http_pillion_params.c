@@ -35,6 +35,8 @@ static ngx_str_t  ngx_http_pillion_params[] = {
 };
 
 
+static void ngx_http_pillion_absolute_target(ngx_http_request_t *r,
+    ngx_str_t *value);
 static ngx_int_t ngx_http_pillion_request_uri_param(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_int_t ngx_http_pillion_connection_params(ngx_http_request_t *r,
@@ -191,6 +193,7 @@ ngx_http_pillion_request_uri_param(ngx_http_request_t *r, ngx_str_t *value)
 
     if (r->valid_unparsed_uri && r == r->main) {
         *value = r->unparsed_uri;
+        ngx_http_pillion_absolute_target(r, value);
         return NGX_OK;
     }
 
@@ -217,6 +220,36 @@ ngx_http_pillion_request_uri_param(ngx_http_request_t *r, ngx_str_t *value)
     }
 
     return NGX_OK;
+}
+
+
+/* nginx keeps only the path of an absolute target, the line has all of it */
+
+static void
+ngx_http_pillion_absolute_target(ngx_http_request_t *r, ngx_str_t *value)
+{
+    u_char  *p, *last;
+
+    if (r->http_version != NGX_HTTP_VERSION_10
+        && r->http_version != NGX_HTTP_VERSION_11)
+    {
+        return;
+    }
+
+    p = r->request_line.data + r->method_name.len;
+    last = r->request_line.data + r->request_line.len;
+
+    while (p < last && *p == ' ') { p++; }
+
+    if (p == last || *p == '/') {
+        return;
+    }
+
+    value->data = p;
+
+    while (p < last && *p != ' ') { p++; }
+
+    value->len = p - value->data;
 }
 
 
@@ -348,7 +381,9 @@ ngx_http_pillion_create_headers(ngx_http_request_t *r,
             continue;
         }
 
-        if (r->headers_in.transfer_encoding == &h[i] && !ctx->streaming) {
+        if (r->headers_in.transfer_encoding == &h[i]
+            && !ctx->streaming && !ctx->chunked)
+        {
             continue;
         }
 
