@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 	"testing"
@@ -80,13 +81,15 @@ func assertNothingLeft(t *testing.T, c behave.Counts) {
 	assert.Equal(t, behave.Counts{}, c, "the library still holds something")
 }
 
+// insane is what sanitizers say, and Go when it gives up. UBSan gives a line and
+// a column, unlike a panic of a handler.
+var insane = regexp.MustCompile(`Sanitizer|:\d+: runtime error: |fatal error: `)
+
 // assertSane asserts that no sanitizer has found anything.
 func assertSane(t *testing.T, log string) {
 	t.Helper()
-	for _, mark := range []string{"Sanitizer", "runtime error: ", "fatal error: "} {
-		if at := strings.Index(log, mark); at >= 0 {
-			assert.Fail(t, "in the log: "+mark, log[max(0, at-200):min(len(log), at+4000)])
-		}
+	if at := insane.FindStringIndex(log); at != nil {
+		assert.Fail(t, "in the log: "+log[at[0]:at[1]], log[max(0, at[0]-200):min(len(log), at[0]+4000)])
 	}
 }
 

@@ -6,7 +6,6 @@ package test
 import (
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -357,8 +356,5 @@ func startNginxBuffering(t *testing.T) *server {
 func startNginxHTTP2(t *testing.T) *server {
 	s := conf{listen: "http2"}.start(t).server
 	s.name = "nginx-http2"
-	transport := s.client.Transport.(*http.Transport)
-	transport.Protocols = new(http.Protocols)
-	transport.Protocols.SetUnencryptedHTTP2(true)
-	return s
+	return overHTTP2(s)
 }

@@ -1,15 +1,18 @@
-// Command app is the library of the tests: the applications of package behave
-// behind the C ABI.
+// Command app is the library of the tests: the applications of the packages
+// behave and conform behind the C ABI.
 package main
 
 import (
 	_ "pillion/capi"
 	"pillion/host"
 	"pillion/test/behave"
+	"pillion/test/conform"
 )
 
 func init() {
 	behave.Register()
+	host.Handle(conform.App, conform.Handler())
+	host.Handle(conform.MixApp, conform.Mix())
 	behave.Library = counts
 }
 
