@@ -7,8 +7,8 @@ BUILD      := build
 RUN_NEEDS  := gcc libc6-dev make nginx nginx-dev
 TEST_NEEDS := $(RUN_NEEDS) \
               abigail-tools ca-certificates clang g++ groff-base libevent-dev \
-              libmicrohttpd-dev mandoc pkg-config
-SANITIZED  := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn
+              libmicrohttpd-dev litmus mandoc pkg-config
+SANITIZED  := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn|TestConform
 VERSION    := $(shell sed -n '/^const char \*pillion_version/,/^}/s/.*return "\(.*\)";/\1/p' capi/state.c)
 
 include install.mk

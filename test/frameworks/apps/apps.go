@@ -15,10 +15,35 @@ const Name = "with"
 func Handler() http.Handler {
 	mux := http.NewServeMux()
 	for name, h := range map[string]http.Handler{
+		"chi":               chiApp(),
+		"gin":               ginApp(),
+		"echo":              echoApp(),
+		"gorilla-mux":       gorillaMux(),
+		"webdav":            webDAV("/with/webdav"),
+		"connect":           connectApp(),
 		"gorilla-websocket": gorillaWebSocket(),
 		"coder-websocket":   coderWebSocket(),
 	} {
-		mux.Handle("/with/"+name+"/", http.StripPrefix("/with/"+name, h))
+		prefix := "/with/" + name
+		if name != "webdav" { // which wants to know its prefix
+			h = http.StripPrefix(prefix, h)
+		}
+		mux.Handle(prefix+"/", h)
 	}
 	return mux
+}
+
+// note is what the applications take and give as JSON.
+type note struct {
+	Text string `json:"text" binding:"required"`
+	Tags []string
+}
+
+// page is a page that is worth to be compressed.
+func page() []byte {
+	b := []byte("<!DOCTYPE html>\n")
+	for range 500 {
+		b = append(b, "<p>the same again\n"...)
+	}
+	return b
 }
