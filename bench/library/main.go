@@ -1,0 +1,12 @@
+// Command library is the benchmarks' application as a Pillion library.
+package main
+
+import (
+	"pillion/bench/app"
+	_ "pillion/capi"
+	"pillion/host"
+)
+
+func init() { host.Handle("bench", app.New()) }
+
+func main() { host.Main() }
