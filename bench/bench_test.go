@@ -20,9 +20,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestMain(m *testing.M) {
+// workDir is for what tests share.
+var workDir string
+
+func TestMain(m *testing.M) { os.Exit(runTests(m)) }
+
+func runTests(m *testing.M) int {
 	root = ".."
-	os.Exit(m.Run())
+	var err error
+	if workDir, err = os.MkdirTemp("", "pillion-bench-test-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	defer os.RemoveAll(workDir)
+	return m.Run()
 }
 
 // missing skips the test, or fails it where everything has to be there.

@@ -35,7 +35,7 @@ const FileVariable = "PILLION_BENCH_FILE"
 // New returns the application.
 func New() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("/hello", hello)
+	mux.HandleFunc("/hello", ServeHello)
 	mux.HandleFunc("/size", size)
 	mux.HandleFunc("/stream", stream)
 	mux.HandleFunc("/file", file)
@@ -50,7 +50,8 @@ func New() http.Handler {
 	return mux
 }
 
-func hello(w http.ResponseWriter, r *http.Request) {
+// ServeHello answers Hello.
+func ServeHello(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", ContentType)
 	io.WriteString(w, Hello)
 }
@@ -122,7 +123,7 @@ func (b *barrier) wait(w http.ResponseWriter, r *http.Request) {
 		b.changed.Wait()
 	}
 	b.mu.Unlock()
-	hello(w, r)
+	ServeHello(w, r)
 }
 
 // waiting answers when as many requests wait as the query says.

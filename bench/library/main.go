@@ -7,6 +7,9 @@ import (
 	"pillion/host"
 )
 
-func init() { host.Handle("bench", app.New()) }
+func init() {
+	host.Handle("bench", app.New())
+	host.HandleFunc("hello", app.ServeHello) // without the mux
+}
 
 func main() { host.Main() }
