@@ -3,7 +3,6 @@
 package host
 
 import (
-	"context"
 	"net/http"
 	"testing"
 )
@@ -51,12 +50,11 @@ func (d *discard) Send(*Part) error { return nil }
 func BenchmarkRequest(b *testing.B) {
 	b.ReportAllocs()
 	for b.Loop() {
-		s := &serving{msg: &benchMessage}
-		ctx, cancel := context.WithCancelCause(root{s})
-		if _, refused := s.newRequest(ctx); refused != nil {
+		s := newServing(nil, &benchMessage)
+		if _, refused := s.newRequest(); refused != nil {
 			b.Fatal(refused)
 		}
-		cancel(nil)
+		s.cancel(nil)
 	}
 }
 

@@ -86,7 +86,7 @@ func (b *body) fillTrailers() {
 		if !ok || !validValue(value) {
 			continue
 		}
-		r := b.s.request
+		r := &b.s.request
 		if r.ProtoMajor >= 2 {
 			if _, announced := r.Trailer[name]; !announced {
 				continue

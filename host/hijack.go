@@ -76,7 +76,7 @@ func (w *response) rawHead() []byte {
 		header = w.switching
 	}
 	var b bytes.Buffer
-	r := w.s.request
+	r := &w.s.request
 	fmt.Fprintf(&b, "HTTP/1.%d %03d %s\r\n", r.ProtoMinor, w.status, statusText(w.status))
 	without := map[string]bool{"Transfer-Encoding": true}
 	chunked := false

@@ -23,11 +23,7 @@ import (
 
 // requestOf is what a handler gets for m, or the refusal.
 func requestOf(m Message) (*http.Request, *refusal) {
-	s := &serving{msg: &m}
-	s.scope.environ = s
-	ctx, cancel := context.WithCancelCause(root{s})
-	s.cancel = cancel
-	return s.newRequest(ctx)
+	return newServing(nil, &m).newRequest()
 }
 
 func environ(pairs ...string) Message {

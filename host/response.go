@@ -44,9 +44,9 @@ var (
 // is sent: the Exchange is out of bounds then.
 type response struct {
 	s         *serving
-	header    http.Header
-	isHead    bool // the request's method is HEAD
-	files     bool // the Exchange sends files
+	header    http.Header // nil until the handler asks for it
+	isHead    bool        // the request's method is HEAD
+	files     bool        // the Exchange sends files
 	canHijack bool
 
 	mu          sync.Mutex
@@ -69,7 +69,12 @@ type response struct {
 }
 
 // Header implements http.ResponseWriter.
-func (w *response) Header() http.Header { return w.header }
+func (w *response) Header() http.Header {
+	if w.header == nil {
+		w.header = make(http.Header)
+	}
+	return w.header
+}
 
 // WriteHeader implements http.ResponseWriter.
 func (w *response) WriteHeader(status int) {

@@ -1,4 +1,5 @@
-// The context of a request: what its values are, and what log lines tell of it.
+// What is known of a request where there is only its context: for Environ and
+// for log lines.
 
 package host
 
@@ -8,7 +9,6 @@ import (
 	"net/http"
 	"strconv"
 	"strings"
-	"time"
 )
 
 // scope tells which request a context belongs to.
@@ -64,26 +64,6 @@ func (sc *scope) appendTo(b []byte) []byte {
 		b = strconv.AppendQuote(append(b, ", host: "...), sc.host)
 	}
 	return b
-}
-
-// root is the parent of a request's context. It never ends; it only has
-// values.
-type root struct{ s *serving }
-
-func (root) Deadline() (time.Time, bool) { return time.Time{}, false }
-func (root) Done() <-chan struct{}       { return nil }
-func (root) Err() error                  { return nil }
-
-func (c root) Value(key any) any {
-	switch key {
-	case scopeKey{}:
-		return &c.s.scope
-	case http.ServerContextKey:
-		return server
-	case http.LocalAddrContextKey:
-		return c.s.localAddr()
-	}
-	return nil
 }
 
 // server stands for the server in http.ServerContextKey.

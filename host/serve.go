@@ -21,8 +21,8 @@ type serving struct {
 	scope
 	x       Exchange
 	msg     *Message
-	request *http.Request
-	cancel  context.CancelCauseFunc
+	request http.Request
+	ctx     requestContext
 	url     url.URL
 	body    body
 	w       response
@@ -53,20 +53,12 @@ type serving struct {
 // A request that is not valid HTTP gets its 4xx without a handler being called;
 // an unknown application, and any request after Stop, an aborted response.
 func Serve(x Exchange) {
-	s := &serving{x: x, msg: x.Message()}
-	s.scope.app = s.msg.App
-	s.scope.environ = s
-	s.body.s, s.w.s = s, s
-	s.w.header = make(http.Header)
-	s.w.length = -1
-
-	ctx, cancel := context.WithCancelCause(root{s})
-	s.cancel = cancel
+	s := newServing(x, x.Message())
 	if closed.Load() {
 		s.refuse(nil)
 		return
 	}
-	r, refused := s.newRequest(ctx)
+	r, refused := s.newRequest()
 	if refused != nil {
 		s.log(slog.LevelInfo, "host: refused: "+refused.Error())
 		s.refuse(refused)
@@ -81,7 +73,6 @@ func Serve(x Exchange) {
 	if s.target == "*" && s.method == http.MethodOptions {
 		h = http.HandlerFunc(generalOptions)
 	}
-	s.request = r
 	s.w.isHead = s.method == http.MethodHead
 	s.w.files = s.msg.Files
 	s.w.canHijack = s.msg.Hijack && r.ProtoMajor == 1
@@ -91,9 +82,21 @@ func Serve(x Exchange) {
 		return
 	}
 	defer leave(s, sh)
-	x.OnCancel(cancel)
+	x.OnCancel(s.cancel)
 	s.run(h, r)
 }
+
+func newServing(x Exchange, msg *Message) *serving {
+	s := &serving{x: x, msg: msg}
+	s.scope.app = msg.App
+	s.scope.environ = s
+	s.ctx.s, s.body.s, s.w.s = s, s, s
+	s.w.length = -1
+	return s
+}
+
+// cancel ends the request's context.
+func (s *serving) cancel(cause error) { s.ctx.end(cause) }
 
 // run calls the handler and ends the response.
 func (s *serving) run(h http.Handler, r *http.Request) {
