@@ -117,10 +117,11 @@ func (w *response) sendStretch(file File, offset, length int64) (int64, error) {
 		w.complete(w.sample(file, offset), false)
 		p.Status, p.Headers = w.status, w.head.pairs
 	}
-	w.part = p
-	err := w.s.x.Send(&w.part)
-	sent := max(w.part.Sent-int64(w.buffered), 0)
-	w.part = Part{}
+	part := &w.work().part
+	*part = p
+	err := w.s.x.Send(part)
+	sent := max(part.Sent-int64(w.buffered), 0)
+	*part = Part{}
 	if errors.Is(err, errors.ErrUnsupported) {
 		w.files, w.head = false, before
 		return 0, err

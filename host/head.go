@@ -33,7 +33,7 @@ func bodyAllowed(status int) bool {
 // snapshot reads the header map for a response head of that status.
 func (w *response) snapshot(status int) {
 	h := &w.head
-	*h = head{pairs: w.space[:0], length: -1}
+	*h = head{pairs: w.work().pairs[:0], length: -1}
 	informational := status < 200
 	for name, values := range w.header {
 		switch name {

@@ -50,9 +50,11 @@ func all(s string, bit uint8) bool {
 }
 
 // fieldName returns the canonical form of a header name as it came over the
-// wire, and whether it is a valid name. The look-up is only for what is not
-// canonical as it stands.
+// wire, and whether it is a valid name.
 func fieldName(s string) (name string, ok bool) {
+	if name = usualName(s); name != "" {
+		return name, true
+	}
 	start, same := true, s != ""
 	for i := range len(s) {
 		bits := octets[s[i]]
@@ -72,6 +74,50 @@ func fieldName(s string) (name string, ok bool) {
 	return canonical(s), s != ""
 }
 
+// usualName is the canonical form of the names that nearly every request has,
+// as HTTP/1 and later versions spell them, without a look at each letter.
+func usualName(s string) string {
+	switch s {
+	case "Host", "host":
+		return "Host"
+	case "Accept", "accept":
+		return "Accept"
+	case "Cookie", "cookie":
+		return "Cookie"
+	case "Origin", "origin":
+		return "Origin"
+	case "Referer", "referer":
+		return "Referer"
+	case "Connection", "connection":
+		return "Connection"
+	case "User-Agent", "user-agent":
+		return "User-Agent"
+	case "Content-Type", "content-type":
+		return "Content-Type"
+	case "Cache-Control", "cache-control":
+		return "Cache-Control"
+	case "Authorization", "authorization":
+		return "Authorization"
+	case "If-None-Match", "if-none-match":
+		return "If-None-Match"
+	case "Sec-Fetch-Mode", "sec-fetch-mode":
+		return "Sec-Fetch-Mode"
+	case "Sec-Fetch-Site", "sec-fetch-site":
+		return "Sec-Fetch-Site"
+	case "Sec-Fetch-Dest", "sec-fetch-dest":
+		return "Sec-Fetch-Dest"
+	case "Content-Length", "content-length":
+		return "Content-Length"
+	case "Accept-Encoding", "accept-encoding":
+		return "Accept-Encoding"
+	case "Accept-Language", "accept-language":
+		return "Accept-Language"
+	case "X-Forwarded-For", "x-forwarded-for":
+		return "X-Forwarded-For"
+	}
+	return ""
+}
+
 func validToken(s string) bool { return s != "" && all(s, octetToken) }
 
 func validHost(s string) bool { return all(s, octetHost) }
@@ -79,17 +125,29 @@ func validHost(s string) bool { return all(s, octetHost) }
 // validValue reports whether s may be a field value: no control characters
 // but the tab.
 func validValue(s string) bool {
-	// Eight bytes at a time while there is neither a byte below 0x20 nor DEL.
+	// Eight bytes at a time; the last eight may overlap those before. What
+	// finds a byte below 0x20, or DEL, may be a tab.
 	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	for len(b) >= 8 {
-		x := binary.LittleEndian.Uint64(b)
+	control := func(x uint64) bool {
 		del := x ^ ones*0x7f
-		if ((x-ones*0x20)&^x|(del-ones)&^del)&highs != 0 {
-			break
-		}
-		b = b[8:]
+		return ((x-ones*0x20)&^x|(del-ones)&^del)&highs != 0
 	}
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	if len(b) >= 8 {
+		last := binary.LittleEndian.Uint64(b[len(b)-8:])
+		for ; len(b) > 8; b = b[8:] {
+			if control(binary.LittleEndian.Uint64(b)) {
+				return validBytes(b)
+			}
+		}
+		if !control(last) {
+			return true
+		}
+	}
+	return validBytes(b)
+}
+
+func validBytes(b []byte) bool {
 	for _, c := range b {
 		if c < ' ' && c != '\t' || c == 0x7f {
 			return false

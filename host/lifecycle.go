@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"reflect"
 	"runtime"
 	"sync"
@@ -208,47 +209,62 @@ func Stop(drain, stop time.Duration) error {
 	return late
 }
 
-// The running requests, in lists that are spread over shards so that
+// shard is a part of the running requests. There are several, so that
 // processors do not wait for each other.
 type shard struct {
-	mu    sync.Mutex
-	first *serving
-	_     [48]byte // a cache line for each
+	mu        sync.Mutex
+	first     *serving
+	running   int
+	completed uint64
+	_         [32]byte // a cache line for each
 }
 
 var (
-	shards    [16]shard
-	running   atomic.Int64
-	turn      atomic.Uint64
-	completed atomic.Uint64
+	shards [16]shard
 
 	closed atomic.Bool              // no request is let in any more
-	idle   = make(chan struct{}, 1) // told that running fell to 0 after that
+	idle   = make(chan struct{}, 1) // told after that when a shard has none left
 )
 
 // Running returns how many requests are running: their handlers have not
 // returned, or their responses have not ended, or the connections they have taken
 // over are open.
-func Running() int { return int(running.Load()) }
+func Running() (n int) {
+	eachShard(func(sh *shard) { n += sh.running })
+	return n
+}
 
 // Completed returns how many requests have been run to their end since the
 // start of the process. Those refused without a handler do not count.
-func Completed() uint64 { return completed.Load() }
+func Completed() (n uint64) {
+	eachShard(func(sh *shard) { n += sh.completed })
+	return n
+}
 
-// enter lets a request in, unless the process stops.
+// eachShard calls f for each shard, locked.
+func eachShard(f func(*shard)) {
+	for i := range shards {
+		sh := &shards[i]
+		sh.mu.Lock()
+		f(sh)
+		sh.mu.Unlock()
+	}
+}
+
+// enter lets a request in, unless the process stops: whoever closes sees the
+// request in its shard, or the request sees closed.
 func enter(s *serving) (*shard, bool) {
-	running.Add(1)
+	sh := &shards[rand.Uint32()%uint32(len(shards))]
+	sh.mu.Lock()
+	defer sh.mu.Unlock()
 	if closed.Load() {
-		depart()
 		return nil, false
 	}
-	sh := &shards[turn.Add(1)%uint64(len(shards))]
-	sh.mu.Lock()
 	if sh.first != nil {
 		sh.first.prev = s
 	}
 	s.next, sh.first = sh.first, s
-	sh.mu.Unlock()
+	sh.running++
 	return sh, true
 }
 
@@ -263,13 +279,11 @@ func leave(s *serving, sh *shard) {
 		s.next.prev = s.prev
 	}
 	s.prev, s.next = nil, nil
+	sh.running--
+	sh.completed++
+	last := sh.running == 0
 	sh.mu.Unlock()
-	completed.Add(1)
-	depart()
-}
-
-func depart() {
-	if running.Add(-1) == 0 && closed.Load() {
+	if last && closed.Load() {
 		select {
 		case idle <- struct{}{}:
 		default:
@@ -281,11 +295,11 @@ func depart() {
 func waitIdle(d time.Duration) bool {
 	timer := time.NewTimer(d)
 	defer timer.Stop()
-	for running.Load() > 0 {
+	for Running() > 0 {
 		select {
 		case <-idle:
 		case <-timer.C:
-			return running.Load() == 0
+			return Running() == 0
 		}
 	}
 	return true
@@ -293,12 +307,9 @@ func waitIdle(d time.Duration) bool {
 
 // each calls f for each running request. None of them ends meanwhile.
 func each(f func(*serving)) {
-	for i := range shards {
-		sh := &shards[i]
-		sh.mu.Lock()
+	eachShard(func(sh *shard) {
 		for s := sh.first; s != nil; s = s.next {
 			f(s)
 		}
-		sh.mu.Unlock()
-	}
+	})
 }

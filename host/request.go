@@ -7,6 +7,7 @@ import (
 	"net/textproto"
 	"strconv"
 	"strings"
+	"unsafe"
 )
 
 // refusal says why a request never reaches its handler.
@@ -144,10 +145,17 @@ func (h *headerSet) add(name, value string) *refusal {
 	return nil
 }
 
+// make makes room for n fields.
+func (h *headerSet) make(n int) {
+	h.header = make(http.Header, n)
+	if n > cap(h.values) {
+		h.values = make([]string, 0, n)
+	}
+}
+
 // addFields takes fields under the names they came with.
 func (h *headerSet) addFields(fields []Pair) *refusal {
-	h.header = make(http.Header, len(fields))
-	h.values = make([]string, 0, len(fields))
+	h.make(len(fields))
 	for i := range fields {
 		name, ok := fieldName(fields[i].Name)
 		if !ok {
@@ -162,8 +170,7 @@ func (h *headerSet) addFields(fields []Pair) *refusal {
 
 // addVariables takes the fields from CGI variables.
 func (h *headerSet) addVariables(environ []Pair, f *facts) *refusal {
-	h.header = make(http.Header, f.fields+2)
-	h.values = make([]string, 0, f.fields+2)
+	h.make(f.fields + 2)
 	for i := range environ {
 		name := environ[i].Name
 		if len(name) <= 5 || name[:5] != "HTTP_" {
@@ -224,7 +231,7 @@ func (s *serving) newRequest() (*http.Request, *refusal) {
 		mount(&s.url, s.target, f.script, f.path, f.query)
 	}
 
-	var h headerSet
+	h := headerSet{values: s.values[:0]}
 	var bad *refusal
 	if len(m.Headers) > 0 {
 		bad = h.addFields(m.Headers)
@@ -408,10 +415,15 @@ func remoteAddr(addr, port string) string {
 	case port == "":
 		port = "0"
 	}
-	if strings.Contains(addr, ":") && addr[0] != '[' {
-		return "[" + addr + "]:" + port
+	// One allocation, without the general concatenation.
+	b := make([]byte, 0, len("[]:")+len(addr)+len(port))
+	if strings.IndexByte(addr, ':') >= 0 && addr[0] != '[' {
+		b = append(append(append(b, '['), addr...), ']')
+	} else {
+		b = append(b, addr...)
 	}
-	return addr + ":" + port
+	b = append(append(b, ':'), port...)
+	return unsafe.String(unsafe.SliceData(b), len(b))
 }
 
 // fallbackHost is the host of a caller that only knows its own name.

@@ -330,3 +330,30 @@ func TestEnviron(t *testing.T) {
 	m.Environ = append(m.Environ, Pair{"SERVER_SOFTWARE", "own"})
 	assert.Equal(t, m.Environ, withSoftware(m.Environ))
 }
+
+// The fast ways must say what the slow ones say.
+func TestFieldName_UsualNamesAreThoseOfTheLongWay(t *testing.T) {
+	for _, name := range commonNames {
+		for _, spelled := range []string{name, strings.ToLower(name), strings.ToUpper(name)} {
+			got, ok := fieldName(spelled)
+			assert.True(t, ok)
+			assert.Equal(t, http.CanonicalHeaderKey(spelled), got, spelled)
+		}
+	}
+}
+
+func TestValidValue_FindsAControlCharacterAnywhere(t *testing.T) {
+	for length := range 40 {
+		for at := range length {
+			for c := range 256 {
+				b := []byte(strings.Repeat("ü~ ", 20)[:length])
+				b[at] = byte(c)
+				want := c >= ' ' && c != 0x7f || c == '\t'
+				if validValue(string(b)) != want {
+					t.Fatalf("byte %#x at %d of %d", c, at, length)
+				}
+			}
+		}
+	}
+	assert.False(t, validValue("a tab\t first, and then\x00 the end"))
+}

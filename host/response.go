@@ -30,9 +30,17 @@ const (
 )
 
 var (
-	buffers     = sync.Pool{New: func() any { return new([afterHead]byte) }}
+	scratches   = sync.Pool{New: func() any { return new(scratch) }}
 	copyBuffers = sync.Pool{New: func() any { return new([copyLen]byte) }}
 )
+
+// scratch is what a response needs only while it is made: it goes from one
+// request to the next.
+type scratch struct {
+	part  Part
+	pairs [12]Pair
+	body  [afterHead]byte
+}
 
 // response is the http.ResponseWriter of one request. It also implements
 // http.Flusher, http.CloseNotifier, io.ReaderFrom, io.StringWriter and what
@@ -62,10 +70,16 @@ type response struct {
 	head        head
 	switching   http.Header // what header held when WriteHeader(101) was called
 	trailers    []string    // announced in the Trailer header
-	buffer      *[afterHead]byte
-	buffered    int
-	part        Part
-	space       [6]Pair
+	scratch     *scratch    // nil until it is needed
+	buffered    int         // bytes of scratch.body
+}
+
+// work returns the scratch.
+func (w *response) work() *scratch {
+	if w.scratch == nil {
+		w.scratch = scratches.Get().(*scratch)
+	}
+	return w.scratch
 }
 
 // Header implements http.ResponseWriter.
@@ -179,10 +193,7 @@ func (w *response) take(p []byte) (n int, err error) {
 		room := w.limit() - w.buffered
 		switch {
 		case len(p) <= room:
-			if w.buffer == nil {
-				w.buffer = buffers.Get().(*[afterHead]byte)
-			}
-			w.buffered += copy(w.buffer[w.buffered:], p)
+			w.buffered += copy(w.work().body[w.buffered:], p)
 			return n + len(p), nil
 		case w.buffered == 0:
 			w.emit(p, nil, false, Open)
@@ -191,7 +202,7 @@ func (w *response) take(p []byte) (n int, err error) {
 			}
 			return n, w.err
 		}
-		w.buffered += copy(w.buffer[w.buffered:w.limit()], p[:room])
+		w.buffered += copy(w.work().body[w.buffered:w.limit()], p[:room])
 		w.empty(false)
 		if w.err == nil {
 			n += room
@@ -213,7 +224,7 @@ func (w *response) pending() []byte {
 	if w.buffered == 0 {
 		return nil
 	}
-	return w.buffer[:w.buffered]
+	return w.scratch.body[:w.buffered]
 }
 
 // empty sends what has been collected, and the head.
@@ -248,9 +259,10 @@ func (w *response) transmit(p Part) {
 		}
 		p = Part{End: Aborted}
 	}
-	w.part = p
-	err := w.s.x.Send(&w.part)
-	w.part = Part{}
+	part := &w.work().part
+	*part = p
+	err := w.s.x.Send(part)
+	*part = Part{}
 	w.unflushed = !p.Flush
 	w.fail(err)
 }
@@ -437,8 +449,9 @@ func (w *response) end(p Part) {
 }
 
 func (w *response) drop() {
-	if w.buffer != nil {
-		buffers.Put(w.buffer)
-		w.buffer, w.buffered = nil, 0
+	if s := w.scratch; s != nil {
+		clear(s.pairs[:])
+		w.scratch, w.buffered, w.head.pairs = nil, 0, nil
+		scratches.Put(s)
 	}
 }

@@ -24,6 +24,7 @@ type serving struct {
 	request http.Request
 	ctx     requestContext
 	url     url.URL
+	values  [8]string // those of the request's header, if they are few
 	body    body
 	w       response
 
