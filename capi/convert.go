@@ -65,28 +65,31 @@ func settings(c *C.pillion_config) host.Settings {
 }
 
 // callMessage copies a request that stands in the caller's own arrays. All
-// strings share one allocation.
-func callMessage(req *C.pillion_request, textLen uint64, app uint32) host.Message {
-	text := make([]byte, 0, textLen)
+// strings share one allocation. The pairs are taken from room, as far as there
+// is any.
+func callMessage(req *C.pillion_request, textLen uint64, app uint32, room *[]host.Pair) host.Message {
 	environ := cPairs(req.environ, req.environ_len)
 	headers := cPairs(req.headers, req.headers_len)
-	for _, pairs := range [2][]C.pillion_pair{environ, headers} {
-		for i := range pairs {
-			p := &pairs[i]
-			text = append(text, unsafe.Slice((*byte)(unsafe.Pointer(p.name)), uint64(p.name_len))...)
-			text = append(text, unsafe.Slice((*byte)(unsafe.Pointer(p.value)), uint64(p.value_len))...)
-		}
+	if n := len(environ) + len(headers); n > cap(*room) {
+		*room = make([]host.Pair, n)
+	} else {
+		*room = (*room)[:n]
 	}
+	pairs := *room
+	text := make([]byte, textLen)
 	rest := unsafe.String(unsafe.SliceData(text), len(text))
-	pairs := make([]host.Pair, len(environ)+len(headers))
-	at := pairs
+	at := 0
 	for _, from := range [2][]C.pillion_pair{environ, headers} {
 		for i := range from {
-			n, v := from[i].name_len, from[i].value_len
-			at[i].Name, rest = rest[:n], rest[n:]
-			at[i].Value, rest = rest[:v], rest[v:]
+			p := &from[i]
+			n, v := int(p.name_len), int(p.value_len)
+			copy(text, unsafe.Slice((*byte)(unsafe.Pointer(p.name)), n))
+			copy(text[n:], unsafe.Slice((*byte)(unsafe.Pointer(p.value)), v))
+			text = text[n+v:]
+			pairs[at] = host.Pair{Name: rest[:n], Value: rest[n : n+v]}
+			rest = rest[n+v:]
+			at++
 		}
-		at = at[len(from):]
 	}
 	return host.Message{
 		App:     appName(app),

@@ -84,12 +84,15 @@ func pl_go_stats(stats *C.pillion_stats_t) (rc C.int32_t) {
 //export pl_go_call
 func pl_go_call(req *C.pillion_request, textLen C.uint64_t, app C.uint32_t, response *C.pillion_response) (rc C.int32_t) {
 	defer guard(&rc, C.PILLION_E_ABORTED)
-	m := host.Memory{Request: callMessage(req, uint64(textLen), uint32(app))}
-	host.Serve(&m)
-	if !fillResponse(response, &m) {
+	c := takeCall()
+	c.Request = callMessage(req, uint64(textLen), uint32(app), &c.pairs)
+	host.Serve(&c.Memory)
+	filled, end := fillResponse(response, &c.Memory), c.End
+	c.giveBack() // not after a panic or a Goexit
+	switch {
+	case !filled:
 		return C.PILLION_E_MEMORY
-	}
-	if m.End != host.Complete {
+	case end != host.Complete:
 		return C.PILLION_E_ABORTED
 	}
 	return C.PILLION_OK

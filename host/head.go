@@ -175,8 +175,9 @@ func (w *response) finalTrailers() []Pair {
 	return pairs
 }
 
-// decimals spares the allocation for the lengths of small bodies.
-var decimals = func() (t [1024]string) {
+// decimals spares the allocation for the lengths of bodies that are collected
+// to their end before the head goes out.
+var decimals = func() (t [beforeHead + 1]string) {
 	for i := range t {
 		t[i] = strconv.Itoa(i)
 	}

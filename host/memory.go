@@ -11,7 +11,8 @@ import (
 )
 
 // Memory is an Exchange whose request and response are held in memory. Fill
-// Request, call Serve, read the rest. A Memory serves one request.
+// Request, call Serve, read the rest. A Memory serves one request, and another after
+// Reset.
 type Memory struct {
 	// Request is the request. BodyReader, if it is not nil, has the body that
 	// follows Request.Body; set Request.More with it. A read deadline reaches
@@ -50,6 +51,12 @@ type Memory struct {
 	cancel                      func(cause error)
 	cause                       error
 	readDeadline, writeDeadline time.Time
+}
+
+// Reset makes a Memory whose request has been served fit for another, with the
+// room that Headers and Body have.
+func (m *Memory) Reset() {
+	*m = Memory{Headers: m.Headers[:0], Body: m.Body[:0]}
 }
 
 // Info is an informational (1xx) response head.

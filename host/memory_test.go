@@ -67,3 +67,18 @@ func TestMemory_Deadlines(t *testing.T) {
 	_, err = (&Memory{}).Read(nil)
 	assert.Equal(t, io.EOF, err)
 }
+
+func TestMemory_ResetLeavesNothingOfTheRequestBefore(t *testing.T) {
+	m := Memory{Request: Message{App: "a", More: true}, Status: 200, Flushes: 1, Hijacked: true, End: Aborted}
+	m.Headers = append(m.Headers, Pair{"A", "b"})
+	m.Body = append(m.Body, "body"...)
+	m.Trailers = []Pair{{"T", "t"}}
+	m.Info = []Info{{Status: 103}}
+	m.Cancel(nil)
+	m.Reset()
+	assert.NotZero(t, cap(m.Body), "the room stays")
+	assert.Empty(t, m.Headers)
+	assert.Empty(t, m.Body)
+	m.Headers, m.Body = nil, nil
+	assert.Equal(t, &Memory{}, &m)
+}
