@@ -13,8 +13,6 @@ import (
 	"sync/atomic"
 	"time"
 	"unsafe"
-
-	"pillion/host"
 )
 
 // A consumer is the one goroutine that takes a queue's commands. It owns
@@ -106,7 +104,7 @@ func (c *consumer) obey(r *C.pl_req, cmds uint32) {
 		x.room.wake()
 	}
 	if cmds&C.PL_CMD_SUBMIT != 0 {
-		go x.run()
+		start(x)
 	}
 }
 
@@ -121,11 +119,6 @@ func (c *consumer) close() {
 		r = next
 	}
 	queueUnref(c.q)
-}
-
-func (x *exchange) run() {
-	defer x.finish() // also when the handler ends its goroutine
-	host.Serve(x)
 }
 
 func unref(r *C.pl_req) {
