@@ -22,6 +22,10 @@ var hosts = []struct {
 	{"nginx-tls", startNginxTLS},
 	{"nginx-buffering", startNginxBuffering},
 	{"nginx-http2", startNginxHTTP2},
+	{"apache-event", func(t *testing.T) *server { return startApache(t, "event") }},
+	{"apache-worker", func(t *testing.T) *server { return startApache(t, "worker") }},
+	{"apache-prefork", func(t *testing.T) *server { return startApache(t, "prefork") }},
+	{"apache-http2", startApacheHTTP2},
 }
 
 // row is a behaviour.
@@ -132,6 +136,7 @@ func init() {
 		"growing_file_is_sent_as_it_grows", "file_that_shrinks_while_it_is_sent_is_a_cut",
 		"client_leaving_in_a_file_is_an_error", "write_deadline_ends_the_sending_of_a_file", "http10_file_ends_with_the_connection",
 		"two_lengths_are_refused", "slow_reader_stops_the_handler", "slow_handler_stops_the_upload",
+		"what_is_no_uri_arrives_verbatim_too",
 	} {
 		exceptions["nginx-http2"][name] = byHand
 	}

@@ -136,8 +136,10 @@ func cached(kind string, dirs ...string) (dir string, there bool, finish func(fr
 			return "", false, nil, err
 		}
 	}
-	if v, err := exec.Command(nginxBinary(), "-V").CombinedOutput(); err == nil {
-		h.Write(v)
+	for _, binary := range []string{nginxBinary(), apacheBinary()} {
+		if v, err := exec.Command(binary, "-V").CombinedOutput(); err == nil {
+			h.Write(v)
+		}
 	}
 	base, err := os.UserCacheDir()
 	if err != nil {

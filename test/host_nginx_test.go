@@ -286,8 +286,11 @@ func (n *nginx) stop() {
 }
 
 // children are the pids of nginx's processes but the master.
-func (n *nginx) children() []int {
-	pid := n.master.Process.Pid
+func (n *nginx) children() []int { return childrenOf(n.master.Process.Pid) }
+
+// childrenOf are the pids of the processes that a process has started and that
+// have not been waited for.
+func childrenOf(pid int) []int {
 	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%d/children", pid, pid))
 	var pids []int
 	for _, f := range strings.Fields(string(b)) {

@@ -26,6 +26,10 @@ func eventOf(key string) *event {
 
 // tell makes an event happen. Its first value counts.
 func tell(key, value string) {
+	if sharedDir() != "" {
+		tellShared(key, value)
+		return
+	}
 	e := eventOf(key)
 	e.once.Do(func() {
 		e.value = value
@@ -35,6 +39,9 @@ func tell(key, value string) {
 
 // await waits for an event, or for the end of ctx.
 func await(ctx context.Context, key string) (string, error) {
+	if sharedDir() != "" {
+		return awaitShared(ctx, key)
+	}
 	e := eventOf(key)
 	select {
 	case <-e.told:
@@ -45,6 +52,13 @@ func await(ctx context.Context, key string) (string, error) {
 }
 
 func counter(key string) *atomic.Int64 {
+	if c, ok := counters.Load(key); ok {
+		return c.(*atomic.Int64)
+	}
+	if sharedDir() != "" {
+		c, _ := counters.LoadOrStore(key, sharedCounter(key))
+		return c.(*atomic.Int64)
+	}
 	c, _ := counters.LoadOrStore(key, new(atomic.Int64))
 	return c.(*atomic.Int64)
 }

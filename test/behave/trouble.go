@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"strconv"
 	"strings"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 func serveHold(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	key := q.Get("key")
+	w.Header().Set("X-Pid", strconv.Itoa(os.Getpid()))
 	if s := q.Get("send"); s != "" {
 		io.WriteString(w, s)
 		http.NewResponseController(w).Flush()
@@ -63,7 +65,7 @@ func serveHold(w http.ResponseWriter, r *http.Request) {
 }
 
 // servePanic panics after writing ?n= bytes, flushed if ?flush=1; with
-// http.ErrAbortHandler if ?abort=1.
+// http.ErrAbortHandler if ?abort=1, and not before KEY/go if ?wait=1.
 func servePanic(w http.ResponseWriter, r *http.Request) {
 	q := r.URL.Query()
 	if q.Get("length") != "" {
@@ -74,6 +76,9 @@ func servePanic(w http.ResponseWriter, r *http.Request) {
 	}
 	if q.Get("flush") != "" {
 		http.NewResponseController(w).Flush()
+	}
+	if q.Get("wait") != "" {
+		await(r.Context(), q.Get("key")+"/go")
 	}
 	if q.Get("abort") != "" {
 		panic(http.ErrAbortHandler)
@@ -119,8 +124,12 @@ func serveLate(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
-// serveCrash ends the process.
+// serveCrash ends the process, unless it is ?but=.
 func serveCrash(w http.ResponseWriter, r *http.Request) {
+	if r.URL.Query().Get("but") == strconv.Itoa(os.Getpid()) {
+		w.WriteHeader(http.StatusNoContent)
+		return
+	}
 	switch r.URL.Query().Get("how") {
 	case "panic":
 		go panic("behave: a panic in a goroutine of its own")
