@@ -1,24 +1,45 @@
 # make alone lists the targets.
 
-.PHONY: help run build library module test bench generate clean
+.PHONY: help run build library module test bench install uninstall generate clean
 .DEFAULT_GOAL := help
 
 BUILD       := build
-RUN_NEEDS   := gcc libc6-dev make nginx nginx-dev
-TEST_NEEDS  := $(RUN_NEEDS) \
+SERVER      := nginx
+
+# apache2-bin is httpd without a service: package apache2 would start one.
+NEEDS            := gcc libc6-dev make
+NEEDS_OF_nginx   := nginx nginx-dev
+NEEDS_OF_apache  := apache2-bin apache2-dev
+MODULE_OF_nginx  := ngx_http_pillion_module.so
+MODULE_OF_apache := mod_pillion.so
+TEST_NEEDS  := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
                abigail-tools ca-certificates clang g++ groff-base libevent-dev \
                libmicrohttpd-dev litmus mandoc nghttp2-client pkg-config wrk
-BENCH_NEEDS := $(RUN_NEEDS) \
-               apache2-bin libapache2-mod-wsgi-py3 libnginx-mod-http-lua \
-               nghttp2-client wrk
+BENCH_NEEDS := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
+               libapache2-mod-wsgi-py3 libnginx-mod-http-lua nghttp2-client wrk
 SANITIZED   := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn|TestConform
-VERSION    := $(shell sed -n '/^const char \*pillion_version/,/^}/s/.*return "\(.*\)";/\1/p' capi/state.c)
+VERSION     := $(shell sed -n '/^const char \*pillion_version/,/^}/s/.*return "\(.*\)";/\1/p' capi/state.c)
 
-include install.mk
+PREFIX         := /usr/local
+DESTDIR        :=
+LIBDIR         := $(PREFIX)/lib
+INCLUDEDIR     := $(PREFIX)/include
+MANDIR         := $(PREFIX)/share/man
+NGINX_MODULES   = $(or $(shell PATH="$$PATH:/usr/sbin" nginx -V 2>&1 | sed -n 's/.*--modules-path=\([^ ]*\).*/\1/p'),$(LIBDIR)/nginx/modules)
+APACHE_MODULES  = $(or $(shell apxs -q LIBEXECDIR 2> /dev/null),/usr/lib/apache2/modules)
+
+# Where pkg-config finds the installed library.
+define INSTALLED_PC
+s|^prefix=.*|prefix=$(PREFIX)|
+s|^includedir=.*|includedir=$(INCLUDEDIR)|
+s|^libdir=.*|libdir=$(LIBDIR)|
+endef
+export INSTALLED_PC
 
 help:
-	@echo 'make run        build, and run nginx with the demo app on 127.0.0.1:8080 (or PORT=...)'
-	@echo 'make build      the demo app as a library, the nginx module, pillion.pc, man pages: into $(BUILD)/'
+	@echo 'make run        build, and run nginx with the demo app on 127.0.0.1:8080 (or PORT=...);'
+	@echo '                SERVER=apache runs Apache httpd on 127.0.0.1:8081'
+	@echo 'make build      the demo app as a library, the module for SERVER, pillion.pc, man pages: into $(BUILD)/'
 	@echo 'make test       all checks and tests, with the servers they need'
 	@echo 'make bench      Pillion next to its alternatives, measured (QUICK=1: in five minutes): $(BUILD)/bench.json'
 	@echo 'make install    what was built, into $(PREFIX) (or PREFIX=..., and DESTDIR=... to make a package)'
@@ -27,10 +48,11 @@ help:
 	@echo 'make clean      remove $(BUILD)/'
 
 run: build
-	@exec examples/nginx/run.sh $(BUILD)
+	@exec examples/$(SERVER)/run.sh $(BUILD)
 
 build:
-	@.ci/need.sh $(RUN_NEEDS)
+	@test -n "$(MODULE_OF_$(SERVER))" || { echo 'SERVER must be nginx or apache' >&2; exit 1; }
+	@.ci/need.sh $(NEEDS) $(NEEDS_OF_$(SERVER))
 	@$(MAKE) -s library module
 
 library:
@@ -38,10 +60,13 @@ library:
 		-description 'Go web applications inside other servers' -o $(BUILD) ./examples/app
 	@go run ./capi/mkman $(BUILD)/man include/pillion.h include/pillion_loader.h
 
-module: $(BUILD)/ngx_http_pillion_module.so
+module: $(BUILD)/$(MODULE_OF_$(SERVER))
 
 $(BUILD)/ngx_http_pillion_module.so: $(wildcard examples/nginx/*.[ch] examples/nginx/config include/*.h) examples/nginx/build.sh
 	@examples/nginx/build.sh $(BUILD)
+
+$(BUILD)/mod_pillion.so: $(wildcard examples/apache/*.[ch] include/*.h) examples/apache/build.sh
+	@examples/apache/build.sh $(BUILD)
 
 test:
 	@.ci/need.sh $(TEST_NEEDS)
@@ -56,10 +81,30 @@ test:
 bench:
 	@.ci/need.sh $(BENCH_NEEDS)
 	@$(MAKE) -s module
+	@$(MAKE) -s module SERVER=apache
 	@go run -buildvcs=false ./bench $(if $(QUICK),-quick) -out $(BUILD)
 
 generate:
 	@go generate ./capi/abi
+
+install:
+	@test -e $(BUILD)/pillion.pc || { echo 'There is nothing to install: make build' >&2; exit 1; }
+	@install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR) $(MANDIR)/man3)
+	@cd $(BUILD) && cp -P --remove-destination libpillion.so libpillion.so.? $$(readlink libpillion.so.?) $(abspath $(DESTDIR)$(LIBDIR))
+	@install -m 644 $(BUILD)/libpillion.a $(DESTDIR)$(LIBDIR)
+	@install -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
+	@sed "$$INSTALLED_PC" $(BUILD)/pillion.pc > $(DESTDIR)$(LIBDIR)/pkgconfig/pillion.pc
+	@install -m 644 $(BUILD)/man/*.3 $(DESTDIR)$(MANDIR)/man3
+	@test ! -e $(BUILD)/ngx_http_pillion_module.so || install -D -m 644 -t $(DESTDIR)$(NGINX_MODULES) $(BUILD)/ngx_http_pillion_module.so
+	@test ! -e $(BUILD)/mod_pillion.so || install -D -m 644 -t $(DESTDIR)$(APACHE_MODULES) $(BUILD)/mod_pillion.so
+	@test -n '$(DESTDIR)' || ldconfig 2> /dev/null || true
+
+uninstall:
+	@rm -f $(addprefix $(DESTDIR)$(LIBDIR)/,libpillion.so* libpillion.a pkgconfig/pillion.pc)
+	@rm -f $(addprefix $(DESTDIR)$(INCLUDEDIR)/,$(notdir $(wildcard include/*.h)))
+	@rm -f $(DESTDIR)$(MANDIR)/man3/pillion.3 $(DESTDIR)$(MANDIR)/man3/pillion_*.3
+	@rm -f $(DESTDIR)$(NGINX_MODULES)/ngx_http_pillion_module.so $(DESTDIR)$(APACHE_MODULES)/mod_pillion.so
+	@test -n '$(DESTDIR)' || ldconfig 2> /dev/null || true
 
 clean:
 	@rm -rf $(BUILD)
