@@ -15,6 +15,10 @@ MODULE_OF_apache := mod_pillion.so
 TEST_NEEDS  := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
                abigail-tools ca-certificates clang g++ groff-base libevent-dev \
                libmicrohttpd-dev litmus mandoc nghttp2-client pkg-config wrk
+# What calls from other languages; Node and LuaJIT may be there under other names.
+FFI_NEEDS    = python3 php-cli ruby gunicorn uwsgi-core uwsgi-plugin-python3 libapache2-mod-wsgi-py3 \
+               $(if $(shell command -v luajit),,luajit2) $(if $(shell command -v node),,nodejs) \
+               $(if $(shell command -v npm),,npm)
 BENCH_NEEDS := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
                libapache2-mod-wsgi-py3 libnginx-mod-http-lua nghttp2-client wrk
 SANITIZED   := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn|TestConform
@@ -69,7 +73,7 @@ $(BUILD)/mod_pillion.so: $(wildcard examples/apache/*.[ch] include/*.h) examples
 	@examples/apache/build.sh $(BUILD)
 
 test:
-	@.ci/need.sh $(TEST_NEEDS)
+	@.ci/need.sh $(TEST_NEEDS) $(FFI_NEEDS)
 	@test -z "$$(gofmt -l . | tee /dev/stderr)" || { echo 'gofmt -w changes these files' >&2; exit 1; }
 	@go vet ./...
 	@cd test/frameworks && go vet ./...
