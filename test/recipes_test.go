@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// recipe is the commands of a C file's first comment: its indented lines.
-func recipe(t *testing.T, path string) []string {
+// recipeOfC is the commands of a C file's first comment: its indented lines.
+func recipeOfC(t *testing.T, path string) []string {
 	t.Helper()
 	text, err := os.ReadFile(path)
 	require.NoError(t, err)
@@ -40,7 +40,7 @@ func recipe(t *testing.T, path string) []string {
 func tree(t *testing.T) string {
 	return builtOnce("tree").get(t, func() (string, []byte, error) {
 		dir := tempDir(t, "tree")
-		out, err := exec.Command("cp", "-r", "../.ci", "../Makefile", "../install.mk", "../README.md", "../go.mod", "../go.sum",
+		out, err := exec.Command("cp", "-r", "../.ci", "../Makefile", "../README.md", "../go.mod", "../go.sum",
 			"../capi", "../examples", "../host", "../include", dir).CombinedOutput()
 		if err != nil {
 			return dir, out, err
@@ -62,7 +62,7 @@ func TestRecipes_OfProgramsDoWhatTheySay(t *testing.T) {
 		"archive": `"sha256"`,
 	} {
 		t.Run(name, func(t *testing.T) {
-			commands := recipe(t, "../examples/c/"+name+".c")
+			commands := recipeOfC(t, "../examples/c/"+name+".c")
 			out := command(t, tree(t), nil, "bash", "-ec", strings.Join(commands, "\n"))
 			assert.Contains(t, out, says)
 			switch name {
@@ -79,7 +79,7 @@ func TestRecipes_OfServersHostTheDemo(t *testing.T) {
 	compiler(t)
 	for _, name := range []string{"microhttpd", "libevent", "small_call", "small_serve", "small_queue"} {
 		t.Run(name, func(t *testing.T) {
-			commands := recipe(t, "../examples/c/"+name+".c")
+			commands := recipeOfC(t, "../examples/c/"+name+".c")
 			last := len(commands) - 1
 			command(t, tree(t), nil, "bash", "-ec", strings.Join(commands[:last], "\n"))
 
