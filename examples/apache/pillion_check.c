@@ -102,6 +102,9 @@ static void check_child(int fd, apr_pool_t *p, server_rec *s)
     sigemptyset(&none);
     (void)sigprocmask(SIG_SETMASK, &none, NULL);
 
+    /* programs that init functions start are not waited for */
+    (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
+
     if (ap_run_drop_privileges(p, s) != OK) {
         puts_to(&report, "!cannot become the user of the children");
     }
