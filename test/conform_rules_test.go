@@ -31,7 +31,7 @@ var rules = []rule{
 	{
 		"`Server`, if it is the server's", "it names itself; `net/http` does not",
 		eachResponse(func(r *conform.Response) {
-			if strings.HasPrefix(r.Header.Get("Server"), "nginx/") {
+			if name, _, _ := strings.Cut(r.Header.Get("Server"), "/"); name == "nginx" || name == "Apache" {
 				r.Header.Del("Server")
 			}
 		}),
