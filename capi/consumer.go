@@ -11,6 +11,7 @@ import (
 	"os"
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 	"unsafe"
 )
@@ -20,18 +21,44 @@ import (
 type consumer struct {
 	q         *C.pl_queue
 	in        *os.File
+	wait      syscall.RawConn // for in
 	exchanges []*exchange
-	count     [8]byte // what in was read into, not looked at
+
+	waited bool
+	ready  func(uintptr) bool // c.isReady, made once
 }
 
 // newConsumer fails if Go cannot wait for the queue's descriptor.
 func newConsumer(q *C.pl_queue) (*consumer, error) {
 	c := &consumer{q: q, in: os.NewFile(uintptr(q.in_fd), "pillion queue")}
-	if err := c.in.SetReadDeadline(time.Time{}); err != nil {
+	err := c.in.SetReadDeadline(time.Time{})
+	if err == nil {
+		c.wait, err = c.in.SyscallConn()
+	}
+	if err != nil {
 		c.in.Close()
 		return nil, err
 	}
+	c.ready = c.isReady
 	return c, nil
+}
+
+// sleep waits for the owner's next write to in, which follows its clearing
+// asleep, or its setting closing. Go's poller is told of each write, so nothing
+// is ever read. It may return early.
+func (c *consumer) sleep() error {
+	c.waited = false
+	return c.wait.Read(c.ready)
+}
+
+// isReady is called before the wait and after it. Before it, the poller has just
+// forgotten the writes that there were: what they came with is looked at once
+// more.
+func (c *consumer) isReady(uintptr) bool {
+	waited := c.waited
+	c.waited = true
+	return waited || atomic.LoadUint32((*uint32)(&c.q.asleep)) == 0 ||
+		atomic.LoadUint32((*uint32)(&c.q.closing)) != 0
 }
 
 func (c *consumer) run() {
@@ -56,10 +83,11 @@ func (c *consumer) run() {
 			}
 			return
 		}
-		if _, err := c.in.Read(c.count[:]); err != nil {
+		if err := c.sleep(); err != nil {
 			logError("pillion: cannot wait for requests: " + err.Error())
 			return
 		}
+		atomic.StoreUint32((*uint32)(&c.q.asleep), 0)
 	}
 }
 
