@@ -170,7 +170,7 @@ class _Exchange:
 
     def _wait(self, poller):
         """Waits for events. Raises if the client leaves, which it may seem to do while its body is not read."""
-        client = _client(self._environ) if self._input.ended else -1
+        client = -1 if self._input.pending() else _client(self._environ)
         if client >= 0:
             poller.register(client, select.POLLRDHUP)
         if any(ready == client for ready, _ in poller.poll()):
@@ -215,6 +215,11 @@ class _Input:
         else:  # only a server that says so marks the end of a body without a length
             self._left = None if environ.get("wsgi.input_terminated") else 0
         self.ended = self._left == 0
+        self._announced = bool(length) or "HTTP_TRANSFER_ENCODING" in environ
+
+    def pending(self):
+        """Whether there is a body that has not been read to its end."""
+        return self._announced and not self.ended
 
     def block(self):
         """The next bytes; ended says whether they are the last."""
