@@ -255,10 +255,13 @@ func TestApache_TLSClientThatLeavesIsNoticed(t *testing.T) {
 	raw, err := client.dial()
 	require.NoError(t, err)
 	c := tls.Client(raw, ca.clientConfig())
+	defer c.Close()
 	_, err = io.WriteString(c, "GET /hold?key="+key+" HTTP/1.1\r\nHost: localhost\r\n\r\n")
 	require.NoError(t, err)
 	client.await(t, key+"/in")
-	c.Close() // close_notify, then FIN
+	// What waits in the socket is the end of TLS, and then that of the client.
+	require.NoError(t, c.CloseWrite())
+	require.NoError(t, raw.(*net.TCPConn).CloseWrite())
 	assert.Contains(t, client.await(t, key+"/done"), "cancelled: ")
 }
 
