@@ -371,7 +371,12 @@ func TestApache_ConfigurationErrors(t *testing.T) {
 
 func TestApache_StartWithABadLibraryFails(t *testing.T) {
 	a, binary := apacheConf{library: "behave/behave.go"}.prepare(t)
-	out, err := exec.Command(binary, "-DFOREGROUND", "-f", a.path("httpd.conf")).CombinedOutput()
+	ctx, cancel := context.WithTimeout(t.Context(), patience)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, binary, "-DFOREGROUND", "-f", a.path("httpd.conf"))
+	cmd.Cancel = func() error { return cmd.Process.Signal(apacheStop) } // should it have started
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, ctx.Err())
 	assert.Error(t, err)
 	assert.Contains(t, string(out), "is not a shared library", "said where it was started")
 }
