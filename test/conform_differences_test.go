@@ -25,12 +25,19 @@ type difference struct {
 	// names one, and adjust changes.
 	as     string
 	adjust func(o *conform.Outcome)
+
+	// skip says that the rows are not run: they would wait for the host's time
+	// to run out, or come to something else each time.
+	skip bool
 }
 
 var (
 	inNginx  = []string{"nginx", "nginx-http2"}
 	inNginx1 = []string{"nginx"}
 	inNginx2 = []string{"nginx-http2"}
+	inApache = []string{"apache"}
+	inHTTP1  = []string{"nginx", "apache"}
+	inAll    = []string{"nginx", "nginx-http2", "apache"}
 )
 
 var differences = []difference{
@@ -116,7 +123,7 @@ var differences = []difference{
 	},
 	{
 		what: "A `Proxy` field does not reach the handler.",
-		why:  "It would be `HTTP_PROXY` to a CGI program, and no client has a reason to send it.", hosts: inNginx,
+		why:  "It would be `HTTP_PROXY` to a CGI program, and no client has a reason to send it.", hosts: inAll,
 		rows:   []string{"field: Proxy"},
 		adjust: withoutNotes("header Proxy"),
 	},
@@ -136,7 +143,7 @@ var differences = []difference{
 	},
 	{
 		what: "204 has no `Content-Type`.",
-		why:  "nginx removes it.", hosts: inNginx,
+		why:  "The server removes it.", hosts: inAll,
 		rows:   []string{"head: 204", "head: 204, HEAD"},
 		adjust: withoutField("Content-Type"),
 	},
@@ -148,7 +155,7 @@ var differences = []difference{
 	},
 	{
 		what: "An empty `Content-Type` is not sent, of several only the last.",
-		why:  "nginx has room for one.", hosts: inNginx,
+		why:  "The server has room for one.", hosts: inAll,
 		rows: []string{"type: own, empty*", "type: twice*"},
 		adjust: eachResponse(func(r *conform.Response) {
 			if last := r.Header["Content-Type"]; last[len(last)-1] != "" {
@@ -160,17 +167,17 @@ var differences = []difference{
 	},
 	{
 		what: "A header value with a control character is not sent, and logged.",
-		why:  "`net/http` sends it, and no client takes such a response.", hosts: inNginx1,
+		why:  "`net/http` sends it, and no client takes such a response.", hosts: inHTTP1,
 		rows: []string{"head: control byte*", "head: zero byte*"}, as: "head: own field",
 	},
 	{
 		what: "A malformed `Content-Length` of a HEAD is not sent.",
-		why:  "`net/http` sends it as it is, in HTTP/1, and no client takes most of them.", hosts: inNginx,
+		why:  "`net/http` sends it as it is, in HTTP/1, and no client takes most of them.", hosts: inAll,
 		rows: []string{"length: empty, HEAD", "length: negative, HEAD", "length: no number, HEAD", "length: with spaces, HEAD"}, as: "length: nil",
 	},
 	{
 		what: "`WriteHeader(101)` without a `Hijack`: 500.",
-		why:  "Nobody would speak another protocol then.", hosts: inNginx1,
+		why:  "Nobody would speak another protocol then.", hosts: inHTTP1,
 		rows: []string{"head: 101 without an upgrade"},
 		adjust: func(o *conform.Outcome) {
 			o.Responses, o.End = []conform.Response{{Status: http.StatusInternalServerError}}, conform.Closed
@@ -178,18 +185,18 @@ var differences = []difference{
 	},
 	{
 		what: "`Hijack` after something was sent: `errors.ErrUnsupported`.",
-		why:  "The head is nginx's then, and with it how the response ends.", hosts: inNginx1,
+		why:  "The head is the server's then, and with it how the response ends.", hosts: inHTTP1,
 		rows:   []string{"hijack: after a Write"},
 		adjust: func(o *conform.Outcome) { o.Notes = []string{"hijack errors.ErrUnsupported"} },
 	},
 	{
 		what: "A signed or repeated `Content-Length` is sent as the one number it is taken for.",
-		why:  "`net/http` sends it as it is, and no client takes such a response.", hosts: inNginx1,
+		why:  "`net/http` sends it as it is, and no client takes such a response.", hosts: inHTTP1,
 		rows: []string{"length: signed*", "length: twice*"}, as: "length: right",
 	},
 	{
 		what: "Of an `io.Copy` of more than the `Content-Length` has room for, that much is sent, and the copy ends with `http.ErrContentLength`.",
-		why:  "`net/http` sends nothing, too much, or breaks the response off, depending on sizes and protocol; its `Write` has this error too.", hosts: inNginx,
+		why:  "`net/http` sends nothing, too much, or breaks the response off, depending on sizes and protocol; its `Write` has this error too.", hosts: inAll,
 		rows: []string{"stream: copy beyond the length", "file: copied beyond the length"},
 		adjust: func(o *conform.Outcome) {
 			*o = conform.Outcome{
@@ -222,6 +229,160 @@ var differences = []difference{
 		why:  "Whether it can take another request is for nginx to know; it reads what is left of the request.", hosts: inNginx1,
 		rows:   []string{"MaxBytes*: too few", "MaxBytesReader: none", "length: 0 and a body", "length: identity", "length: too many after the right ones"},
 		adjust: ending(conform.Alive),
+	},
+	{
+		what: "Targets that leave the root by `..`, hold an escaped zero byte or a fragment, are `*` or have a user, another scheme or no slash: refused.",
+		why:  "Apache refuses them itself.", hosts: inApache,
+		rows: []string{"target: dots above the root", "target: escaped dots above the root", "target: escaped zero byte", "target: fragment",
+			"site: above the root", "site: zero byte", "target: opaque", "target: star of a GET", "target: absolute form with a user",
+			"target: absolute form of another scheme"},
+		adjust: refused,
+	},
+	{
+		what: "`CONNECT`: refused.",
+		why:  "Apache refuses it itself.", hosts: inApache,
+		rows:   []string{"target: path of CONNECT", "mux: CONNECT /plain"},
+		adjust: refused,
+	},
+	{
+		what: "`TRACE` does not reach the handler.",
+		why:  "Apache answers it, unless `TraceEnable` is off.", hosts: inApache,
+		rows: []string{"method: TRACE"}, skip: true,
+	},
+	{
+		what: "A `Host` that is empty or holds a comma, two dots in a row, an empty port or one that is no number: refused.",
+		why:  "Apache refuses them itself.", hosts: inApache,
+		rows:   []string{"host: empty", "host: comma", "host: two dots", "host: empty port", "host: port of letters"},
+		adjust: refused,
+	},
+	{
+		what: "`Content-Length` twice, and lines that end without CR: refused.",
+		why:  "Apache refuses them itself, unless `HttpProtocolOptions` says Unsafe.", hosts: inApache,
+		rows:   []string{"body: length twice", "line: bare line feeds"},
+		adjust: refused,
+	},
+	{
+		what: "An empty line in front of the request: accepted.",
+		why:  "Apache is lenient there.", hosts: inApache,
+		rows: []string{"line: empty line first"}, as: "target: plain",
+	},
+	{
+		what: "A repeated request field, or trailer, is one field with the values as a list, cookies too.",
+		why:  "Apache joins them as it reads them.", hosts: inApache,
+		rows: []string{"field: repeated", "field: repeated, a list", "field: X-Forwarded-For repeated", "cookie: two fields", "trailer: repeated"},
+		adjust: func(o *conform.Outcome) {
+			for i, note := range o.Notes {
+				o.Notes[i] = strings.ReplaceAll(note, `\" \"`, ", ")
+			}
+		},
+	},
+	{
+		what: "A `Vary` repeated is one field.",
+		why:  "Apache joins it.", hosts: inApache,
+		rows:   []string{"head: Vary, Link and Allow repeated*"},
+		adjust: eachResponse(func(r *conform.Response) { r.Header.Set("Vary", "A,B") }),
+	},
+	{
+		what: "A `Date` or `Server` of the handler's gives way to Apache's.",
+		why:  "Apache sets them for all responses that are not a proxy's.", hosts: inApache,
+		rows: []string{"head: own Date*", "head: own Server*"},
+		adjust: eachResponse(func(r *conform.Response) {
+			r.Header.Del("Server")
+			r.Header.Del("Date")
+		}),
+	},
+	{
+		what: "The connection is closed after 413, 500 and 503, and after an `Expect` without a body.",
+		why:  "So Apache does with any such response.", hosts: inApache,
+		rows: []string{"head: 413*", "head: 500*", "head: 503*", "trouble: a panic that is recovered", "wrapper: TimeoutHandler, late",
+			"expect: no body", "body: chunked and length"},
+		adjust: ending(conform.Closed),
+	},
+	{
+		what: "The connection stays open where `net/http` closes it after a whole response.",
+		why:  "Whether it can take another request is for Apache to know; it reads what is left of the request.", hosts: inApache,
+		rows:   []string{"MaxBytesHandler: too few", "length: 0 and a body", "length: identity", "length: too many after the right ones"},
+		adjust: ending(conform.Alive),
+	},
+	{
+		what: "`Content-Length: 0` of a HEAD is not sent.",
+		why:  "Apache takes it for a handler that did not know better.", hosts: inApache,
+		rows:   []string{"length: 0, HEAD", "length: 0 and a body, HEAD"},
+		adjust: withoutField("Content-Length"),
+	},
+	{
+		what: "A response that breaks off when nothing but its head was to be sent is a 500.",
+		why:  "Apache keeps the head back until there are bytes, and so can still say it.", hosts: inApache,
+		rows: []string{"length: none written", "length: too many at once", "trouble: Goexit after a Flush, HEAD", "trouble: abort after a Flush, HEAD",
+			"trouble: panic after 100000 bytes, HEAD", "trouble: panic after a Flush, HEAD", "trouble: runtime error, HEAD"},
+		adjust: func(o *conform.Outcome) {
+			o.Responses, o.End = []conform.Response{{Status: http.StatusInternalServerError}}, conform.Closed
+		},
+	},
+	{
+		what: "Trailers set by prefix after a short body that was never flushed reach the client; the length is not sent then.",
+		why:  "In HTTP/1.1 `net/http` would lose them.", hosts: inApache,
+		rows: []string{"trailer: by prefix, nothing flushed"},
+		adjust: eachResponse(func(r *conform.Response) {
+			r.Header.Del("Content-Length")
+			r.Trailer = http.Header{"X-A": {"1"}}
+		}),
+	},
+	{
+		what: "Trailers of a response without a body are lost.",
+		why:  "Apache gives it a `Content-Length`.", hosts: inApache,
+		rows: []string{"trailer: without a body"},
+		adjust: eachResponse(func(r *conform.Response) {
+			r.Header.Set("Content-Length", "0")
+			r.Trailer = nil
+		}),
+	},
+	{
+		what: "Malformed chunks: 400 or 413, whatever the handler answers.",
+		why:  "Apache sends its own error then.", hosts: inApache,
+		rows: []string{"body: chunk size is no number", "body: chunk size is huge", "body: chunk longer than its size", "body: good chunk and a bad one"},
+		adjust: func(o *conform.Outcome) {
+			o.Responses, o.End = []conform.Response{{Status: http.StatusBadRequest}}, conform.Closed
+		},
+	},
+	{
+		what: "Chunks in HTTP/1.0 are read as such.",
+		why:  "Apache knows them in any version.", hosts: inApache,
+		rows: []string{"body: chunked in 1.0"},
+		adjust: func(o *conform.Outcome) {
+			for i, note := range o.Notes {
+				note = strings.Replace(note, "length 0 [] true", "length -1 [] false", 1)
+				o.Notes[i] = strings.Replace(note, `body ""`, `body "hello world"`, 1)
+			}
+		},
+	},
+	{
+		what: "With a `Content-Length` besides they are waited for.",
+		why:  "It counts for less.", hosts: inApache,
+		rows: []string{"body: chunked in 1.0 and length"}, skip: true,
+	},
+	{
+		what: "A read deadline that passes lets the handler go on, but what it sends waits until the client has sent something, or for Apache's `Timeout`.",
+		why:  "The thread that would send it is the one that waits for the client.", hosts: inApache,
+		rows: []string{"control: read deadline passes"}, skip: true,
+	},
+	{
+		what: "The version 2.0 in a request line: accepted.",
+		why:  "Apache is lenient there.", hosts: inApache,
+		rows: []string{"version: 2.0"}, as: "target: plain",
+		adjust: func(o *conform.Outcome) { o.Notes[0] = `line "GET" "/a" "HTTP/2.0" 2 0` },
+	},
+	{
+		what: "The version 3.0 as well.",
+		why:  "Apache is lenient there.", hosts: inApache,
+		rows: []string{"version: 3.0"}, as: "target: plain",
+		adjust: func(o *conform.Outcome) { o.Notes[0] = `line "GET" "/a" "HTTP/3.0" 3 0` },
+	},
+	{
+		what: "Informational responses to HTTP/1.0 are not sent.",
+		why:  "Such clients do not know them.", hosts: inApache,
+		rows:   []string{"connection: 1.0 and an informational head"},
+		adjust: eachResponse(func(r *conform.Response) { r.Infos = nil }),
 	},
 	{
 		what: "The connection is closed after a request whose large body nobody has read.",

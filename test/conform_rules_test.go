@@ -5,7 +5,6 @@ package test
 
 import (
 	"net/http"
-	"slices"
 	"strings"
 	"time"
 
@@ -74,7 +73,7 @@ var rules = []rule{
 			heads := 0
 			for i, r := range o.Responses {
 				if isServersPage(r) {
-					o.Responses[i] = conform.Response{Status: http.StatusInternalServerError}
+					o.Responses[i] = conform.Response{Status: r.Status / 100 * 100}
 					o.End = conform.Closed
 				}
 				if r.Status != 0 {
@@ -106,9 +105,16 @@ var rules = []rule{
 	},
 }
 
-// isServersPage reports whether a response is the server's own 500.
+// isServersPage reports whether a response is the server's own error page: 500,
+// or 4xx from Apache.
 func isServersPage(r conform.Response) bool {
-	return r.Status == http.StatusInternalServerError && slices.Contains([]string{"text/html", "text/html; charset=iso-8859-1"}, r.Header.Get("Content-Type"))
+	switch r.Header.Get("Content-Type") {
+	case "text/html; charset=iso-8859-1":
+		return r.Status >= 400
+	case "text/html":
+		return r.Status == http.StatusInternalServerError
+	}
+	return false
 }
 
 func eachResponse(apply func(r *conform.Response)) func(o *conform.Outcome) {

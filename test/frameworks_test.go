@@ -68,13 +68,23 @@ var frameworkServers = []struct {
 	name  string
 	start func(*testing.T) *server
 }{
-	{"nginx", func(t *testing.T) *server {
-		return conf{library: frameworksLibrary(t), server: everything + "location /with/ { pillion_pass with; }"}.start(t).server
+	{"nginx", func(t *testing.T) *server { return withFrameworks(t).start(t).server }},
+	{"apache", func(t *testing.T) *server {
+		return apacheConf{library: frameworksLibrary(t), host: everyApache + withInApache}.start(t).server
 	}},
 	{"nginx-http2", func(t *testing.T) *server {
-		return overHTTP2(conf{library: frameworksLibrary(t), listen: "http2", server: everything + "location /with/ { pillion_pass with; }"}.start(t).server)
+		c := withFrameworks(t)
+		c.listen = "http2"
+		return overHTTP2(c.start(t).server)
 	}},
 }
+
+const withInApache = `
+  <Location "/with/">
+    SetHandler pillion
+    PillionApp with
+  </Location>
+`
 
 const uploadForm = "--x\r\nContent-Disposition: form-data; name=\"title\"\r\n\r\na title\r\n" +
 	"--x\r\nContent-Disposition: form-data; name=\"file\"; filename=\"a.txt\"\r\n\r\n0123456789\r\n--x--\r\n"
@@ -175,10 +185,11 @@ func TestFrameworks_WebDAV(t *testing.T) {
 	}
 	addr := startPlain(t)
 	want := verdicts(t, "http://"+addr)
-	h := frameworkServers[0]
-	t.Run(h.name, func(t *testing.T) {
-		assert.Equal(t, want, verdicts(t, h.start(t).base))
-	})
+	for _, h := range frameworkServers[:2] { // litmus speaks HTTP/1.1
+		t.Run(h.name, func(t *testing.T) {
+			assert.Equal(t, want, verdicts(t, h.start(t).base))
+		})
+	}
 }
 
 // clean takes out of litmus's output what it writes over.
@@ -199,7 +210,7 @@ func TestFrameworks_Connect(t *testing.T) {
 	want := calls("http://" + startPlain(t))
 	assert.Contains(t, want, "upper: WORD a test 4")
 	assert.Contains(t, want, "count: 2000 2001000 <nil> yes yes")
-	h := frameworkServers[1]
+	h := frameworkServers[2]
 	t.Run(h.name, func(t *testing.T) {
 		s := h.start(t)
 		returnsToBaseline(t, s)

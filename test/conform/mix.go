@@ -85,6 +85,7 @@ func Mix() http.Handler {
 			flush(w)
 			panic(http.ErrAbortHandler)
 		case "hang":
+			io.Copy(io.Discard, r.Body) // before its end nobody can tell that the client has left
 			tokens(w, n)
 			flush(w)
 			<-r.Context().Done()
