@@ -33,9 +33,11 @@ func anew(t *testing.T) *logged {
 	}
 	reset()
 	sink, def, w, f := currentSink.Load(), slog.Default(), log.Writer(), log.Flags()
+	facts := process
 	l := new(logged)
 	t.Cleanup(func() {
 		reset()
+		process = facts
 		currentSink.Store(sink)
 		slog.SetDefault(def)
 		log.SetOutput(w)

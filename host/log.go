@@ -173,3 +173,12 @@ func bridgeLogs() {
 		log.SetFlags(flags)
 	}
 }
+
+// logRequest logs msg with what ctx tells of its request.
+func logRequest(ctx context.Context, level slog.Level, msg string) {
+	line := []byte(msg)
+	if sc := scopeOf(ctx); sc != nil {
+		line = sc.appendTo(line)
+	}
+	logLine(level, line)
+}

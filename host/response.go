@@ -275,6 +275,15 @@ func (w *response) fail(err error) {
 	}
 }
 
+// push sends what has been collected, if there is a head, but asks for no flush.
+func (w *response) push() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.wroteHeader && w.shut() == nil && w.status != http.StatusSwitchingProtocols {
+		w.empty(false)
+	}
+}
+
 // Flush implements http.Flusher.
 func (w *response) Flush() { w.FlushError() }
 

@@ -19,10 +19,13 @@ const patience = 10 * time.Second
 
 var appNumber atomic.Int64
 
+// form is what becomes of a test's handlers before they are registered.
+var form = func(f http.HandlerFunc) http.Handler { return f }
+
 // app registers f under a name of its own.
 func app(f http.HandlerFunc) string {
 	name := fmt.Sprintf("app-%d", appNumber.Add(1))
-	Handle(name, f)
+	Handle(name, form(f))
 	return name
 }
 
