@@ -53,7 +53,11 @@ type serving struct {
 //
 // A request that is not valid HTTP gets its 4xx without a handler being called;
 // an unknown application, and any request after Stop, an aborted response.
-func Serve(x Exchange) {
+func Serve(x Exchange) { serveWith(x, nil) }
+
+// serveWith is Serve with a handler that stands in for the application's, if it
+// is not nil.
+func serveWith(x Exchange, h http.Handler) {
 	s := newServing(x, x.Message())
 	if closed.Load() {
 		s.refuse(nil)
@@ -65,7 +69,9 @@ func Serve(x Exchange) {
 		s.refuse(refused)
 		return
 	}
-	h := lookup(s.app)
+	if h == nil {
+		h = lookup(s.app)
+	}
 	if h == nil {
 		s.log(slog.LevelError, "host: no such application")
 		s.refuse(nil)
