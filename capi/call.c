@@ -85,3 +85,41 @@ int32_t pillion_call(const pillion_request *given, pillion_response *response)
     }
     return rc;
 }
+
+int32_t pillion_call_event(uint64_t app, const char *event, uint64_t event_len,
+                           const char *context, uint64_t context_len, pillion_response *response)
+{
+    pillion_response all;
+    uint32_t         index, size;
+    int32_t          rc = pl_guard();
+
+    if (rc != PILLION_OK) {
+        return rc;
+    }
+    if (response == NULL || (event == NULL && event_len != 0)
+        || (context == NULL && context_len != 0))
+    {
+        return PILLION_E_ARG;
+    }
+    if (response->size < RESPONSE_MIN) {
+        return PILLION_E_SIZE;
+    }
+    if (event_len > PILLION_MAX_BLOCK || context_len > PILLION_MAX_BLOCK) {
+        return PILLION_E_LIMIT;
+    }
+    rc = pl_app_check(app, &index);
+    if (rc == PILLION_OK) {
+        rc = pl_ready();
+    }
+    if (rc != PILLION_OK) {
+        return rc;
+    }
+    memset(&all, 0, sizeof(all));
+    rc = pl_go_call_event(index, (char *) event, event_len, (char *) context, context_len, &all);
+    if (rc == PILLION_OK) {
+        size = response->size;
+        all.size = size;
+        memcpy(response, &all, size < sizeof(all) ? size : sizeof(all));
+    }
+    return rc;
+}

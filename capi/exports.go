@@ -8,6 +8,8 @@ package capi
 import "C"
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"os"
 	"runtime"
@@ -94,6 +96,25 @@ func pl_go_call(req *C.pillion_request, textLen C.uint64_t, app C.uint32_t, resp
 		return C.PILLION_E_MEMORY
 	case end != host.Complete:
 		return C.PILLION_E_ABORTED
+	}
+	return C.PILLION_OK
+}
+
+//export pl_go_call_event
+func pl_go_call_event(app C.uint32_t, event *C.char, eventLen C.uint64_t, function *C.char, functionLen C.uint64_t, response *C.pillion_response) (rc C.int32_t) {
+	defer guard(&rc, C.PILLION_E_ABORTED)
+	reply, err := host.ServeEvent(context.Background(), appName(uint32(app)),
+		[]byte(goString(event, uint64(eventLen))), []byte(goString(function, uint64(functionLen))))
+	if err != nil {
+		logError(err.Error())
+	}
+	switch {
+	case errors.Is(err, host.ErrEvent):
+		return C.PILLION_E_ARG
+	case err != nil:
+		return C.PILLION_E_ABORTED
+	case !fillResponse(response, &host.Memory{Body: reply}):
+		return C.PILLION_E_MEMORY
 	}
 	return C.PILLION_OK
 }

@@ -68,6 +68,8 @@ extern int32_t pl_go_apps(void);
 extern int32_t pl_go_stats(pillion_stats_t *stats);
 extern int32_t pl_go_call(pillion_request *req, uint64_t text_len, uint32_t app,
                           pillion_response *response);
+extern int32_t pl_go_call_event(uint32_t app, char *event, uint64_t event_len, char *context,
+                                uint64_t context_len, pillion_response *response);
 extern int32_t pl_go_queue(pl_queue *q);
 
 #endif

@@ -517,6 +517,37 @@ PILLION_EXPORT int32_t pillion_call(const pillion_request *request, pillion_resp
  */
 PILLION_EXPORT int32_t pillion_response_free(uint64_t handle);
 
+/*
+ * Runs one request that a function service has made an event: the event in, the
+ * service's reply out. The services are those of AWS API Gateway (payload formats
+ * 1.0 and 2.0, function URLs), of AWS ALB and of JD Cloud's API gateway; which one
+ * it is, is found in the event. event and context are JSON text; context, what the
+ * service tells besides, may be empty. The application finds them as the variables
+ * function.event and function.context.
+ *
+ * response->body is the reply, JSON text, borrowed until
+ * pillion_response_free(response->handle); status, headers and trailers are not
+ * used and 0. The HTTP response is part of the reply.
+ *
+ * Any thread. Blocks as long as the handler runs, on a goroutine of its own. Since
+ * 1.1.
+ *
+ * PILLION_OK        response is filled
+ * PILLION_E_ABORTED the handler panicked or broke off, or its response cannot be
+ *                   told in the service's reply. It has been logged; there is
+ *                   nothing to free
+ * PILLION_E_ARG     response is NULL, or a pointer with a length; or the event is
+ *                   not JSON or of no service above, which has been logged
+ * PILLION_E_SIZE    the size field is shorter than the first version's
+ * PILLION_E_LIMIT   event or context is longer than PILLION_MAX_BLOCK
+ * PILLION_E_APP     app is not an application's handle
+ * PILLION_E_STATE   pillion_init() was not called, or failed
+ * PILLION_E_STOPPED pillion_stop() was called
+ * PILLION_E_MEMORY  out of memory
+ * PILLION_E_FORKED  see FORK
+ */
+PILLION_EXPORT int32_t pillion_call_event(uint64_t app, const char *event, uint64_t event_len, const char *context, uint64_t context_len, pillion_response *response);
+
 
 /*
  * THE SERVE DRIVE

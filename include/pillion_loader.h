@@ -73,6 +73,7 @@
     X(stats,         int32_t,      (pillion_stats_t *))                        \
     X(call,          int32_t,      (const pillion_request *, pillion_response *)) \
     X(response_free, int32_t,      (uint64_t))                                 \
+    X(call_event,    int32_t,      (uint64_t, const char *, uint64_t, const char *, uint64_t, pillion_response *)) \
     X(serve,         int32_t,      (const pillion_request *, const pillion_io *)) \
     X(queue_new,     int32_t,      (const pillion_queue_config *, uint64_t *)) \
     X(queue_fd,      int32_t,      (uint64_t, int32_t *))                      \

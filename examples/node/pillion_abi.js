@@ -172,6 +172,7 @@ module.exports = {
     'int32_t pillion_stats(_Inout_ pillion_stats_t *stats)',
     'int32_t pillion_call(const pillion_request *request, _Inout_ pillion_response *response)',
     'int32_t pillion_response_free(uint64_t handle)',
+    'int32_t pillion_call_event(uint64_t app, const void *event, uint64_t event_len, const void *context, uint64_t context_len, _Inout_ pillion_response *response)',
     'int32_t pillion_serve(const pillion_request *request, const pillion_io *io)',
     'int32_t pillion_queue_new(const pillion_queue_config *config, _Out_ uint64_t *queue)',
     'int32_t pillion_queue_fd(uint64_t queue, _Out_ int32_t *fd)',

@@ -169,6 +169,7 @@ int32_t pillion_stop(uint32_t drain_ms, uint32_t stop_ms);
 int32_t pillion_stats(pillion_stats_t *stats);
 int32_t pillion_call(const pillion_request *request, pillion_response *response);
 int32_t pillion_response_free(uint64_t handle);
+int32_t pillion_call_event(uint64_t app, const char *event, uint64_t event_len, const char *context, uint64_t context_len, pillion_response *response);
 int32_t pillion_serve(const pillion_request *request, const pillion_io *io);
 int32_t pillion_queue_new(const pillion_queue_config *config, uint64_t *queue);
 int32_t pillion_queue_fd(uint64_t queue, int32_t *fd);

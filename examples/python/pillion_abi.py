@@ -197,6 +197,7 @@ FUNCTIONS = {
     "pillion_stats": (_c.c_int32, [_c.POINTER(pillion_stats_t)]),
     "pillion_call": (_c.c_int32, [_c.POINTER(pillion_request), _c.POINTER(pillion_response)]),
     "pillion_response_free": (_c.c_int32, [_c.c_uint64]),
+    "pillion_call_event": (_c.c_int32, [_c.c_uint64, _c.c_void_p, _c.c_uint64, _c.c_void_p, _c.c_uint64, _c.POINTER(pillion_response)]),
     "pillion_serve": (_c.c_int32, [_c.POINTER(pillion_request), _c.POINTER(pillion_io)]),
     "pillion_queue_new": (_c.c_int32, [_c.POINTER(pillion_queue_config), _c.POINTER(_c.c_uint64)]),
     "pillion_queue_fd": (_c.c_int32, [_c.c_uint64, _c.POINTER(_c.c_int32)]),

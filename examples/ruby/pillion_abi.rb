@@ -172,6 +172,7 @@ module PillionABI
     "int32_t pillion_stats(void *)",
     "int32_t pillion_call(void *, void *)",
     "int32_t pillion_response_free(uint64_t)",
+    "int32_t pillion_call_event(uint64_t, void *, uint64_t, void *, uint64_t, void *)",
     "int32_t pillion_serve(void *, void *)",
     "int32_t pillion_queue_new(void *, void *)",
     "int32_t pillion_queue_fd(uint64_t, void *)",

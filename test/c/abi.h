@@ -89,6 +89,7 @@ extern const scenario abi_args[];
 extern const scenario abi_life[];
 extern const scenario abi_queues[];
 extern const scenario abi_serve[];
+extern const scenario abi_event[];
 extern const scenario abi_files[];
 extern const scenario abi_hijack[];
 extern const scenario abi_load[];

@@ -313,6 +313,7 @@ static void in_child(abi_queue q, uint64_t h, uint64_t res_handle)
     CHECK(PILLION_E_FORKED, api.stop(1000, 1000));
     CHECK(PILLION_E_FORKED, api.stats(&stats));
     CHECK(PILLION_E_FORKED, api.call(&r, &res));
+    CHECK(PILLION_E_FORKED, api.call_event(app, NULL, 0, NULL, 0, &res));
     CHECK(PILLION_E_FORKED, api.response_free(res_handle));
     CHECK(PILLION_E_FORKED, api.response_free(0));
     CHECK(PILLION_E_FORKED, api.serve(&r, &io));

@@ -240,6 +240,7 @@ TYPE(pillion_stop, int32_t (*)(uint32_t, uint32_t));
 TYPE(pillion_stats, int32_t (*)(pillion_stats_t *));
 TYPE(pillion_call, int32_t (*)(const pillion_request *, pillion_response *));
 TYPE(pillion_response_free, int32_t (*)(uint64_t));
+TYPE(pillion_call_event, int32_t (*)(uint64_t, const char *, uint64_t, const char *, uint64_t, pillion_response *));
 TYPE(pillion_serve, int32_t (*)(const pillion_request *, const pillion_io *));
 TYPE(pillion_queue_new, int32_t (*)(const pillion_queue_config *, uint64_t *));
 TYPE(pillion_queue_fd, int32_t (*)(uint64_t, int32_t *));
