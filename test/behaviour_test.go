@@ -5,6 +5,8 @@ package test
 import (
 	"slices"
 	"testing"
+
+	"github.com/stretchr/testify/require"
 )
 
 // hosts are all there are.
@@ -26,6 +28,8 @@ var hosts = []struct {
 	{"apache-worker", func(t *testing.T) *server { return startApache(t, "worker") }},
 	{"apache-prefork", func(t *testing.T) *server { return startApache(t, "prefork") }},
 	{"apache-http2", startApacheHTTP2},
+	{"fastcgi", startFastCGI},
+	{"scgi", startSCGI},
 }
 
 // row is a behaviour.
@@ -171,15 +175,28 @@ func TestBehaviour(t *testing.T) {
 	}
 	for _, h := range hosts {
 		t.Run(h.name, func(t *testing.T) {
-			s := h.start(t)
-			returnsToBaseline(t, s)
-			for _, r := range rows {
-				if why, ok := exceptions[h.name][r.name]; ok {
-					t.Logf("%s does not apply: %s", r.name, why)
-					continue
-				}
-				t.Run(r.name, func(t *testing.T) { r.run(t, s) })
-			}
+			againstHost(t, h.name, h.start, rows)
 		})
+		if sanitizing() {
+			continue // the applications' form is no matter for the C side
+		}
+		t.Run(h.name+"-app", func(t *testing.T) {
+			asApps(t)
+			againstHost(t, h.name, h.start, rows)
+		})
+	}
+}
+
+// againstHost runs the rows that apply to a host.
+func againstHost(t *testing.T, name string, start func(*testing.T) *server, rows []row) {
+	s := start(t)
+	require.Equal(t, processForm == "app", s.runtime(t, "").AsApp)
+	returnsToBaseline(t, s)
+	for _, r := range rows {
+		if why, ok := exceptions[name][r.name]; ok {
+			t.Logf("%s does not apply: %s", r.name, why)
+			continue
+		}
+		t.Run(r.name, func(t *testing.T) { r.run(t, s) })
 	}
 }

@@ -128,6 +128,7 @@ MaxKeepAliveRequests 0
 KeepAliveTimeout 5
 LimitRequestBody 0
 PillionEnv BEHAVE_EVENTS "@events@"
+PillionEnv BEHAVE_FORM "@form@"
 @library@
 @main@
 <VirtualHost 127.0.0.1:@port@>
@@ -196,7 +197,7 @@ func (c *apacheConf) text(module, modules, dir string, port int) string {
 	}
 	text := strings.NewReplacer("@main@", c.main, "@host@", host, "@hosts@", c.hosts).Replace(apacheText)
 	return strings.NewReplacer("@module@", module, "@modules@", modules, "@limits@", limits, "@level@", level,
-		"@library@", library, "@load@", load.String(), "@user@", user, "@events@", events,
+		"@library@", library, "@load@", load.String(), "@user@", user, "@events@", events, "@form@", processForm,
 		"@dir@", dir, "@port@", strconv.Itoa(port)).Replace(text)
 }
 

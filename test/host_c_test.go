@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,7 +33,7 @@ func startC(t *testing.T, drive string) *server {
 	defer logFile.Close()
 
 	cmd := exec.Command(program, library(t, "one"))
-	cmd.Env = append(os.Environ(), sanitizerEnv...)
+	cmd.Env = slices.Concat(os.Environ(), sanitizerEnv, formEnv())
 	cmd.Stderr = logFile
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)
@@ -81,11 +82,12 @@ func assertNothingLeft(t *testing.T, c behave.Counts) {
 	assert.Equal(t, behave.Counts{}, c, "the library still holds something")
 }
 
-// insane is what sanitizers say, and Go when it gives up. UBSan gives a line and
+// insane is what sanitizers say, the validator, and Go when it gives up. UBSan gives a line and
 // a column, unlike a panic of a handler.
-var insane = regexp.MustCompile(`Sanitizer|:\d+: runtime error: |fatal error: `)
+var insane = regexp.MustCompile(`Sanitizer|:\d+: runtime error: |fatal error: |validate: the `)
 
-// assertSane asserts that no sanitizer has found anything.
+// assertSane asserts that neither a sanitizer nor the validator of Apps has found
+// anything.
 func assertSane(t *testing.T, log string) {
 	t.Helper()
 	if at := insane.FindStringIndex(log); at != nil {

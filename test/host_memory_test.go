@@ -41,6 +41,7 @@ func startMemory(t *testing.T) *server {
 		case <-time.After(patience):
 			t.Error("connections of the in-memory host are still open")
 		}
+		assertSane(t, memoryLog.String())
 	})
 	return s
 }

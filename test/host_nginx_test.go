@@ -132,6 +132,10 @@ func (c *conf) text(module, dir string, port int) string {
 	if c.library != "none" {
 		library = "pillion_library " + filepath.Join(dir, "app.so") + ";"
 	}
+	env := ""
+	if c.library != "none" && formEnv() != nil {
+		env = "pillion_env " + formEnv()[0] + ";"
+	}
 	level := c.level
 	if level == "" {
 		level = "info"
@@ -153,6 +157,7 @@ http {
   scgi_temp_path @dir@/temp-scgi;
   client_max_body_size 0;
   @library@
+  @env@
   @http@
   server {
     listen 127.0.0.1:@port@ sndbuf=128k rcvbuf=128k @listen@;
@@ -162,7 +167,7 @@ http {
 }
 `
 	text = strings.NewReplacer("@main@", c.main, "@http@", c.http, "@server@", server, "@servers@", c.servers).Replace(text)
-	return strings.NewReplacer("@module@", module, "@workers@", workers, "@level@", level, "@library@", library,
+	return strings.NewReplacer("@module@", module, "@workers@", workers, "@level@", level, "@library@", library, "@env@", env,
 		"@listen@", c.listen, "@dir@", dir, "@port@", strconv.Itoa(port)).Replace(text)
 }
 

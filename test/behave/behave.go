@@ -21,10 +21,11 @@ var Version = "one"
 
 // Register registers the applications and their hooks with package host.
 func Register() {
-	host.Handle(App, Handler())
-	host.HandleFunc(Other, func(w http.ResponseWriter, r *http.Request) {
+	host.Handle(App, bothForms(Handler()))
+	host.Handle(Other, bothForms(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		io.WriteString(w, "the other application: "+r.URL.Path)
-	})
+	})))
+	host.OnStart(chooseForm)
 	registerHooks()
 }
 

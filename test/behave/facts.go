@@ -95,6 +95,7 @@ type Runtime struct {
 	Env                                           map[string]string // of ?env=
 	Counts                                        *Counts
 	Running                                       int
+	AsApp                                         bool // what answers is an App
 }
 
 // serveRuntime answers with the Runtime, after a garbage collection if ?gc=1.
@@ -110,7 +111,7 @@ func serveRuntime(w http.ResponseWriter, r *http.Request) {
 		Pid: os.Getpid(), Goroutines: runtime.NumGoroutine(), Files: openFiles(),
 		GOMAXPROCS: runtime.GOMAXPROCS(0), GCPercent: percent,
 		MemoryLimit: debug.SetMemoryLimit(-1), Heap: int64(memory.HeapAlloc), RSS: residentSize(),
-		Version: Version, Env: map[string]string{}, Running: host.Running(),
+		Version: Version, Env: map[string]string{}, Running: host.Running(), AsApp: asApp.Load(),
 	}
 	for _, name := range r.Form["env"] {
 		if value, ok := os.LookupEnv(name); ok {
