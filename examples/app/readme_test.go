@@ -59,12 +59,18 @@ func shell(t *testing.T, dir, command string) string {
 	return string(out)
 }
 
-func TestReadme_GoProgram(t *testing.T) {
+func TestReadme_GoProgram(t *testing.T) { runReadmeProgram(t, "host.HandleFunc(") }
+
+func TestReadme_AppProgram(t *testing.T) { runReadmeProgram(t, "host.HandleApp(") }
+
+// runReadmeProgram builds the Go program that has a string in it, in both ways,
+// and asks it for a greeting.
+func runReadmeProgram(t *testing.T, has string) {
 	text, root := openReadme(t)
 	dir := filepath.Join(t.TempDir(), "hello")
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	require.NoError(t, os.Symlink(root, filepath.Join(dir, "../pillion")))
-	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(text.block(t, "go", "func main()")), 0o644))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "main.go"), []byte(text.block(t, "go", has)), 0o644))
 	shell(t, dir, text.command(t, "go mod init"))
 	shell(t, dir, text.command(t, "go mod edit"))
 	shell(t, dir, text.command(t, "go build -buildmode=c-shared"))
