@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"iter"
 	"testing"
@@ -42,11 +43,12 @@ func TestApp_WriterIsOverWithTheSequence(t *testing.T) {
 }
 
 func TestHandleApp_RegistersTheApp(t *testing.T) {
-	HandleApp("an app", func(env *Env, start StartResponse) iter.Seq2[[]byte, error] {
+	name := fmt.Sprintf("app-%d", appNumber.Add(1))
+	HandleApp(name, func(env *Env, start StartResponse) iter.Seq2[[]byte, error] {
 		start("200 OK", plain, nil)
 		return Blocks([]byte("hello"))
 	})
-	m := &Memory{Request: request("an app", "GET", "/")}
+	m := &Memory{Request: request(name, "GET", "/")}
 	Serve(m)
 	assert.Equal(t, "hello", string(m.Body))
 	assert.PanicsWithValue(t, `host: HandleApp: the application "none" is nil`, func() { HandleApp("none", nil) })

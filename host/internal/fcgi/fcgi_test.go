@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // server is the other side: a FastCGI server's end of a connection.
 type server struct {
@@ -73,17 +73,18 @@ func (s *server) receive() (record, error) {
 }
 
 // response reads to the end of a request and returns its output.
-func (s *server) response(id uint16) (out string, status byte) {
+func (s *server) response(id uint16) (string, byte) {
 	s.t.Helper()
+	var out strings.Builder
 	for {
 		r, err := s.receive()
 		require.NoError(s.t, err)
 		require.Equal(s.t, id, r.id)
 		switch r.kind {
 		case typeStdout:
-			out += r.content
+			out.WriteString(r.content)
 		case typeEnd:
-			return out, r.content[4]
+			return out.String(), r.content[4]
 		}
 	}
 }
