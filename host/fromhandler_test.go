@@ -205,6 +205,19 @@ func TestFromHandler_WriterIsOverWithTheHandler(t *testing.T) {
 	assert.ErrorIs(t, http.NewResponseController(w).SetWriteDeadline(time.Now()), ErrHandlerReturned)
 }
 
+func TestFromHandler_ResponseThatIsCutEndsInAnError(t *testing.T) {
+	captureLog(t)
+	a := FromHandler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "10")
+		io.WriteString(w, "short")
+	}))
+	var errs []error
+	for _, err := range a(NewEnv(httptest.NewRequest("GET", "/", nil)), func(string, []Pair, error) io.Writer { return lender{io.Discard} }) {
+		errs = append(errs, err)
+	}
+	assert.Equal(t, []error{http.ErrAbortHandler}, errs, "so that middleware can tell")
+}
+
 func TestFromHandler_AnAppIsItself(t *testing.T) {
 	a := App(func(env *Env, start StartResponse) iter.Seq2[[]byte, error] {
 		start("204 No Content", nil, nil)

@@ -206,6 +206,15 @@ func TestPEP3333_09_InputEndsAtTheLengthAndStaysThere(t *testing.T) {
 	x := &strict{Memory: Memory{Request: m, BodyReader: strings.NewReader("llo, and more")}}
 	x.serve(t)
 	assert.Equal(t, "hello", string(x.Body))
+
+	r := httptest.NewRequest("POST", "/", nil)
+	r.Body = io.NopCloser(strings.NewReader(""))
+	env := NewEnv(r)
+	_, err := io.ReadAll(env.Input)
+	require.NoError(t, err)
+	env.Input.(*input).r = strings.NewReader("more")
+	_, err = env.Input.Read(make([]byte, 1))
+	assert.Equal(t, io.EOF, err, "whatever the body does")
 }
 
 func TestPEP3333_10_ErrorsReachTheLogLineByLine(t *testing.T) {
