@@ -64,6 +64,7 @@ var proxyRows = []Row{
 		set(w, "X-A", "1")
 	}),
 	proxies("trailers that were not declared", get, func(w http.ResponseWriter, r *http.Request) {
+		set(w, "Content-Type", "text/plain") // or chance would say whether the proxy sniffs one
 		flush(w)
 		write(w, 5)
 		set(w, http.TrailerPrefix+"X-A", "1")
