@@ -73,8 +73,12 @@ func (s *scenario) run(ctx context.Context, k *kit, p plan, progress io.Writer) 
 			return nil, fmt.Errorf("%s: %s: %w", s.name, c.title, err)
 		}
 	}
-	for round := range p.rounds {
-		fmt.Fprintf(progress, "%s, round %d of %d\n", s.name, round+1, p.rounds)
+	rounds := p.rounds
+	if s.rounds > 0 {
+		rounds = s.rounds
+	}
+	for round := range rounds {
+		fmt.Fprintf(progress, "%s, round %d of %d\n", s.name, round+1, rounds)
 		// Each begins another time, so that none always follows the same.
 		for i := range all {
 			r := all[(i+round)%len(all)]

@@ -22,6 +22,7 @@ type scenario struct {
 	size    int64 // of the body that a request moves, if throughput is the point
 	plot    plot  // the plot that its rows go to
 
+	rounds      int    // if not those of the plan
 	connections int    // at once, if they are many
 	pillion     string // more directives for Pillion in nginx
 }
@@ -43,6 +44,8 @@ type plot struct {
 // plan is how much is measured.
 type plan struct {
 	rounds   int
+	few      int           // rounds of what says less or takes longer
+	brief    bool          // leave out who only matters at many connections
 	duration time.Duration // of one load
 	files    int           // requests of one load for large files
 	held     int           // requests that wait in handlers
@@ -51,15 +54,15 @@ type plan struct {
 }
 
 var (
-	full = plan{rounds: 5, duration: 5 * time.Second, files: 16, held: 10000,
+	full = plan{rounds: 5, few: 3, duration: 5 * time.Second, files: 16, held: 10000,
 		headers: []int{0, 10, 25, 50, 75, 100}, bodies: []int{0, 1 << 10, 8 << 10, 32 << 10, 64 << 10, 128 << 10, 256 << 10},
 		connections: []int{1, 3, 10, 30, 100, 300, 1000, 3000, 10000}}
 
-	quick = plan{rounds: 3, duration: time.Second, files: 4, held: 10000,
+	quick = plan{rounds: 3, few: 1, brief: true, duration: time.Second, files: 4, held: 10000,
 		headers: []int{0, 50, 100}, bodies: []int{0, 64 << 10, 256 << 10},
 		connections: []int{1, 10, 100, 1000, 10000}}
 
-	tiny = plan{rounds: 1, duration: time.Second, files: 1, held: 100,
+	tiny = plan{rounds: 1, few: 1, duration: time.Second, files: 1, held: 100,
 		headers: []int{0, 10}, bodies: []int{0, 1 << 10}, connections: []int{1, 10}}
 )
 
@@ -101,6 +104,10 @@ func scenarios(p plan, k *kit) []scenario {
 			onNginx = append(onNginx, c.name)
 		}
 	}
+	atFew := onNginx
+	if p.brief {
+		atFew = []string{"nginx_return", "nginx_pillion", "nethttp", "nginx_proxy_unix"}
+	}
 	manyHeaders := hello(64)
 	manyHeaders.headers = 100
 	streams := wrk{path: "/stream", connections: 16, duration: p.duration}
@@ -111,8 +118,8 @@ func scenarios(p plan, k *kit) []scenario {
 
 	all := []scenario{
 		{name: "hello_c64", title: "1 KiB, 64 connections", entries: rows(hello(64), onNginx...), expect: expectHello},
-		{name: "hello_c8", title: "1 KiB, 8 connections", entries: rows(hello(8), onNginx...), expect: expectHello},
-		{name: "hello_c1", title: "1 KiB, 1 connection", entries: rows(hello(1), onNginx...), expect: expectHello},
+		{name: "hello_c8", title: "1 KiB, 8 connections", entries: rows(hello(8), atFew...), expect: expectHello},
+		{name: "hello_c1", title: "1 KiB, 1 connection", entries: rows(hello(1), atFew...), expect: expectHello},
 		{name: "hello_100headers", title: "1 KiB, 64 connections, 100 more request headers",
 			entries: rows(manyHeaders, "nginx_pillion", "nethttp", "nginx_proxy_unix", "nginx_proxy_tcp"), expect: expectHello},
 		{name: "hello_h2", title: "1 KiB, HTTP/2, 8 connections of 16 streams",
@@ -128,7 +135,7 @@ func scenarios(p plan, k *kit) []scenario {
 			entries: rows(streams, "nginx_pillion", "nethttp", "nginx_proxy_unix", "nginx_proxy_tcp"),
 			expect:  expectation{path: "/stream", body: zeros(app.StreamSize)}, size: app.StreamSize},
 		{name: "blocked_10k", title: fmt.Sprintf("%d requests that wait in handlers", p.held),
-			entries: holders, expect: expectHello, connections: least},
+			entries: holders, expect: expectHello, connections: least, rounds: p.few},
 		{name: "static_busy", title: fmt.Sprintf("static files, 8 connections, %d of %d CPUs busy", busyPs, runtime.NumCPU()),
 			entries: []entry{
 				{"busy_handlers", "nginx_pillion", besides{static, busyPs, burnInHandlers}, "busy handlers"},
@@ -137,7 +144,11 @@ func scenarios(p plan, k *kit) []scenario {
 			expect: expectation{path: "/static/hello", body: text(app.Hello)}, pillion: fmt.Sprintf("pillion_gomaxprocs %d;", busyPs)},
 		{name: "apache_hello_c64", title: "Apache: 1 KiB, 64 connections", entries: rows(hello(64), onApache...), expect: expectHello},
 	}
-	return append(all, plotted(p)...)
+	curves := plotted(p)
+	for i := range curves {
+		curves[i].rounds = p.few
+	}
+	return append(all, curves...)
 }
 
 // plotted are the scenarios that show how costs grow.
