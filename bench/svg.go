@@ -65,8 +65,12 @@ func drawLines(title, x, y string, logarithmic bool, lines []line) string {
 	}
 	fmt.Fprintf(&b, `<text x="%d" y="%d" text-anchor="end">%s</text>`+"\n", svgLeft-8, svgTop-12, html.EscapeString(y))
 	if len(lines) > 0 {
+		free := 0.0 // from here on there is room for a label
 		for _, p := range lines[0].points {
-			fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, across(p.x), svgHeight-svgBottom+18, tickLabel(p.x))
+			if x := across(p.x); x >= free {
+				fmt.Fprintf(&b, `<text x="%.1f" y="%d" text-anchor="middle">%s</text>`, x, svgHeight-svgBottom+18, tickLabel(p.x))
+				free = x + 36
+			}
 		}
 	}
 	fmt.Fprintf(&b, "\n"+`<text x="%d" y="%d" text-anchor="middle">%s</text>`+"\n", svgLeft+plotWidth/2, svgHeight-svgBottom+40, html.EscapeString(x))
