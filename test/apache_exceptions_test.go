@@ -29,6 +29,7 @@ func init() {
 		"thousand_concurrent_requests_do_not_mix":          someStreams,
 		"panic_after_the_first_byte_is_a_cut":              overtaken,
 		"abort_is_a_cut_without_a_stack":                   overtaken,
+		"too_few_bytes_are_a_cut":                          overtaken,
 		"goexit_after_the_first_byte_is_a_cut":             overtaken,
 		"chunked_upload_has_no_length_while_it_lasts":      noHop,
 		"request_trailers_arrive_with_the_end_of_the_body": byHand,

@@ -28,9 +28,6 @@ const (
 )
 
 func init() {
-	exceptions["apache-http2-app"] = map[string]string{
-		"too_few_bytes_are_a_cut": "a head that is followed by the cut at once may be lost in the reset of its stream",
-	}
 	for _, host := range []string{"fastcgi", "scgi"} {
 		exceptions[host] = map[string]string{
 			"repeated_request_headers_keep_their_order":        noCGI,

@@ -136,7 +136,7 @@ func (w wsgiServer) start(t *testing.T, name string, env ...string) *wsgi {
 	cmd := exec.Command(program, args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "BEHAVE_LIBRARY="+filepath.Join(dir, "libbehave.so"), "PYTHONDONTWRITEBYTECODE=1")
-	cmd.Env = append(append(cmd.Env, w.env...), env...)
+	cmd.Env = slices.Concat(cmd.Env, formEnv(), w.env, env)
 	cmd.Stdout, cmd.Stderr = logFile, logFile
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	require.NoError(t, cmd.Start())
@@ -225,6 +225,7 @@ var wsgiExceptions = map[string]map[string]string{
 	},
 	"wsgiref": {
 		"request_line_arrives_verbatim":                 wsgiTarget,
+		"what_is_no_uri_arrives_verbatim_too":           wsgiTarget,
 		"mounted_application_sees_the_rest_of_the_path": wsgiTarget,
 		"variables_are_told_once":                       wsgiTarget,
 		"client_leaving_cancels_the_context":            wsgiLeft,
@@ -235,7 +236,7 @@ var wsgiExceptions = map[string]map[string]string{
 	},
 	"gunicorn": {
 		"pipelined_requests_are_answered_in_order":    "this server forgets what it has read beyond a request",
-		"request_line_arrives_verbatim":               "this server takes bytes outside of ASCII for UTF-8, and cuts off at #",
+		"what_is_no_uri_arrives_verbatim_too":         "this server takes bytes outside of ASCII for UTF-8, and cuts off at #",
 		"expect_without_a_read_gets_no_100":           "this server asks for the body before it calls the application",
 		"http10_abort_is_a_reset":                     "this server closes the connection, which in HTTP/1.0 is the end of a response",
 		"chunked_upload_has_no_length_while_it_lasts": wsgiBlock,
@@ -249,6 +250,7 @@ var wsgiExceptions = map[string]map[string]string{
 	"mod_wsgi": {
 		"http10_abort_is_a_reset":                      "this server closes the connection, which in HTTP/1.0 is the end of a response",
 		"request_line_arrives_verbatim":                "Apache resolves dots in the path before WSGI sees it",
+		"what_is_no_uri_arrives_verbatim_too":          "Apache itself refuses such a request",
 		"proxy_header_never_arrives":                   "Apache keeps Proxy-Authorization from applications",
 		"unknown_expectation_is_417":                   "Apache waits for the body before it sends the answer",
 		"repeated_response_headers_and_cookies_arrive": "Apache joins Vary headers",

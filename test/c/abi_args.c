@@ -25,6 +25,7 @@ static void before_init(void)
     pillion_queue_config config = PILLION_QUEUE_CONFIG_INIT;
     uint64_t             handle, len;
     const char          *name;
+    uint32_t             n;
 
     CHECK(PILLION_ABI, api.abi());
     TRUE(strlen(api.version()) >= 5);
@@ -40,7 +41,10 @@ static void before_init(void)
     CHECK(0, memcmp(name, "behave", 6));
     CHECK(PILLION_OK, api.app_name(1, &name, &len));
     CHECK(0, memcmp(name, "other", 5));
-    CHECK(PILLION_E_APP, api.app_name(2, &name, &len));
+    for (n = 2; api.app_name(n, &name, &len) == PILLION_OK; n++) {
+        CHECK(PILLION_OK, api.app_find(name, len, &handle));
+    }
+    CHECK(PILLION_E_APP, api.app_name(n, &name, &len));
     CHECK(PILLION_E_APP, api.app_name(UINT32_MAX, &name, &len));
     CHECK(PILLION_E_ARG, api.app_name(0, NULL, &len));
     CHECK(PILLION_E_ARG, api.app_name(0, &name, NULL));
