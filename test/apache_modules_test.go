@@ -175,10 +175,16 @@ func TestApache_ServerSideIncludes(t *testing.T) {
 // tlsApache is httpd with TLS and HTTP/2 on a second port, whose URL begins with
 // base. Its clients have no certificate.
 func tlsApache(t *testing.T) (a *apache, ca *authority, connect func(h2 bool) *server) {
+	return tlsApacheWith(t, "", everyApache)
+}
+
+// tlsApacheWith is tlsApache with a library and its routes.
+func tlsApacheWith(t *testing.T, library, routes string) (a *apache, ca *authority, connect func(h2 bool) *server) {
 	ca = newAuthority(t)
 	port := freePort(t)
 	a = apacheConf{
 		modules: []string{"socache_shmcb", "ssl", "http2"},
+		library: library,
 		hosts: fmt.Sprintf(`
 			Listen 127.0.0.1:%d
 			SSLSessionCache shmcb:@dir@/sessions
@@ -192,7 +198,7 @@ func tlsApache(t *testing.T) (a *apache, ca *authority, connect func(h2 bool) *s
 			  SSLVerifyDepth 2
 			  AllowEncodedSlashes On
 			  %s
-			</VirtualHost>`, port, port, ca.dir, ca.dir, ca.dir, everyApache),
+			</VirtualHost>`, port, port, ca.dir, ca.dir, ca.dir, routes),
 	}.start(t)
 	return a, ca, func(h2 bool) *server {
 		s := newServer("tls", fmt.Sprintf("https://127.0.0.1:%d", port), dialTCP(fmt.Sprintf("127.0.0.1:%d", port)), a.log)

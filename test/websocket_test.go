@@ -4,8 +4,10 @@
 package test
 
 import (
+	"crypto/tls"
 	"fmt"
 	"io"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -26,6 +28,18 @@ var socketHosts = []struct {
 	}},
 	{"nginx", func(t *testing.T) *server { return withFrameworks(t).start(t).server }},
 	{"nginx-tls", func(t *testing.T) *server { return newAuthority(t).start(t, withFrameworks(t)).server }},
+	{"apache", func(t *testing.T) *server {
+		return apacheConf{library: frameworksLibrary(t), host: everyApache + withInApache}.start(t).server
+	}},
+	{"apache-tls", func(t *testing.T) *server {
+		_, ca, connect := tlsApacheWith(t, frameworksLibrary(t), everyApache+withInApache)
+		s := connect(false)
+		addr := strings.TrimPrefix(s.base, "https://")
+		s.dial = func() (net.Conn, error) {
+			return tls.DialWithDialer(&net.Dialer{Timeout: patience}, "tcp", addr, ca.clientConfig())
+		}
+		return s
+	}},
 }
 
 // withFrameworks is nginx with the applications of frameworks/apps.
