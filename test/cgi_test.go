@@ -172,7 +172,9 @@ func TestCGI_UnderApache(t *testing.T) {
 		assert.EqualValues(t, "-addr+127.0.0.1:1", f.Query)
 	})
 	t.Run("cut_with_a_length_is_seen", func(t *testing.T) {
-		a := s.get(t, behave.Spec{Headers: [][2]string{{"Content-Length", "100000"}}, Size: 5000}.URL())
+		// What httpd has whole before it sends gets a length of httpd's own.
+		target := "/mounted" + behave.Spec{Headers: [][2]string{{"Content-Length", "100000"}}, Size: 50000}.URL()
+		a := s.wire(t, "GET "+target+" HTTP/1.1\nHost: h\nConnection: close\n\n").answer("GET")
 		assert.Error(t, a.err)
 	})
 	t.Run("client_leaving_cancels_the_context", func(t *testing.T) {

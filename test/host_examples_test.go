@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -59,7 +60,7 @@ func startExample(t *testing.T, name string) *server {
 	defer logFile.Close()
 	port := freePort(t)
 	cmd := exec.Command(program, library(t, "one"), fmt.Sprint(port), "/other:other", "/mounted=behave", "/:behave")
-	cmd.Env = append(os.Environ(), sanitizerEnv...)
+	cmd.Env = slices.Concat(os.Environ(), sanitizerEnv, formEnv())
 	cmd.Stderr = logFile
 	require.NoError(t, cmd.Start())
 	exited := make(chan error, 1)
