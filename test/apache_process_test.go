@@ -4,13 +4,10 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -49,63 +46,33 @@ func TestApache_GracefulRestartUnderLoadFailsNoRequest(t *testing.T) {
 			a := c.start(t)
 			old := a.children()
 
-			// As the test of nginx has it: half of the clients keep their
-			// connections, and send a request again if httpd closes one that
-			// is idle.
-			ctx, stop := context.WithCancel(t.Context())
-			var requests, failures atomic.Int64
-			var first atomic.Value
-			var wg sync.WaitGroup
-			for i := range 8 {
-				wg.Go(func() {
-					c := newServer("load", a.base, a.dial, a.log)
-					defer c.client.CloseIdleConnections()
-					c.client.Transport.(*http.Transport).DisableKeepAlives = i%2 == 0
-					for j := 0; j < 5000 && ctx.Err() == nil; j++ {
-						token := fmt.Sprintf("t%d-%d", i, j)
-						body := strings.Repeat(token, 1+j%300)
-						answer, err := c.try("POST", "/cross/"+token, strings.NewReader(body), "X-Token", token, "Idempotency-Key", token)
-						if err == nil {
-							err = answer.err
-						}
-						if err == nil && (answer.StatusCode != 200 || !strings.HasSuffix(answer.body, body)) {
-							err = fmt.Errorf("%s: %.100s", answer.Status, answer.body)
-						}
-						if err != nil {
-							failures.Add(1)
-							first.CompareAndSwap(nil, err.Error())
-						}
-						requests.Add(1)
-					}
-				})
-			}
+			l := startLoad(t, a.server)
 			version := func() string {
 				a.client.CloseIdleConnections()
 				var r behave.Runtime
 				a.get(t, "/runtime").into(t, &r)
 				return r.Version
 			}
-			eventually(t, "load", func() bool { return requests.Load() > 500 })
+			eventually(t, "load", func() bool { return l.requests.Load() > 500 })
 			for _, to := range []string{"two", "one", "two"} {
 				a.install(to)
-				before := requests.Load()
+				before := l.requests.Load()
 				a.signal(apacheGraceful)
 				eventually(t, "the new version "+to, func() bool { return version() == to })
-				eventually(t, "more load", func() bool { return requests.Load() > before+500 || ctx.Err() != nil })
+				eventually(t, "more load", func() bool { return l.requests.Load() > before+500 })
 			}
-			stop()
-			wg.Wait()
+			l.stop()
 			a.client.CloseIdleConnections()
 			for _, pid := range old {
 				eventually(t, "the old children's end", func() bool { return !running(pid) })
 			}
-			assert.Zero(t, failures.Load(), "first: %v", first.Load())
+			assert.Zero(t, l.failures.Load(), "first: %v", l.first.Load())
 			for line := range strings.Lines(a.read("access.log")) {
 				if strings.Contains(line, "/cross/") && !strings.HasPrefix(line, "200 ") {
 					assert.Fail(t, "dropped: "+line)
 				}
 			}
-			t.Logf("%d requests over three restarts, %d failed", requests.Load(), failures.Load())
+			t.Logf("%d requests over three restarts, %d failed", l.requests.Load(), l.failures.Load())
 		})
 	}
 }
@@ -360,7 +327,7 @@ func TestApache_ConfigurationErrors(t *testing.T) {
 	})
 	t.Run("library_that_the_children_cannot_read", func(t *testing.T) {
 		if os.Getuid() != 0 {
-			t.Skip("needs root, whose children become another user")
+			missing(t, "root, whose children become another user")
 		}
 		closed := filepath.Join(tempDir(t, "closed"), "app.so")
 		copyFile(t, library(t, "one"), closed)

@@ -1,15 +1,12 @@
 package test
 
 import (
-	"context"
 	"fmt"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -31,61 +28,30 @@ func TestNginx_ReloadUnderLoadFailsNoRequest(t *testing.T) {
 	n := conf{workers: "2"}.start(t)
 	old := n.workers(2)
 
-	// Eight clients, until they are told to stop, or 40,000 requests. Half of
-	// them keep their connections and send a request again, as HTTP clients
-	// do, if nginx closes one that is idle: a quitting worker does. That
-	// nginx has dropped none that it had read shows in its access log.
-	ctx, stop := context.WithCancel(t.Context())
-	var requests, failures atomic.Int64
-	var first atomic.Value
-	var wg sync.WaitGroup
-	for i := range 8 {
-		wg.Go(func() {
-			c := newServer("load", n.base, n.dial, n.log)
-			defer c.client.CloseIdleConnections()
-			c.client.Transport.(*http.Transport).DisableKeepAlives = i%2 == 0
-			for j := 0; j < 5000 && ctx.Err() == nil; j++ {
-				token := fmt.Sprintf("t%d-%d", i, j)
-				body := strings.Repeat(token, 1+j%300)
-				a, err := c.try("POST", "/cross/"+token, strings.NewReader(body), "X-Token", token, "Idempotency-Key", token)
-				if err == nil {
-					err = a.err
-				}
-				if err == nil && (a.StatusCode != 200 || !strings.HasSuffix(a.body, body)) {
-					err = fmt.Errorf("%s: %.100s", a.Status, a.body)
-				}
-				if err != nil {
-					failures.Add(1)
-					first.CompareAndSwap(nil, err.Error())
-				}
-				requests.Add(1)
-			}
-		})
-	}
+	l := startLoad(t, n.server)
 	version := func() string {
 		var r behave.Runtime
 		n.get(t, "/runtime").into(t, &r)
 		return r.Version
 	}
-	eventually(t, "load", func() bool { return requests.Load() > 500 })
+	eventually(t, "load", func() bool { return l.requests.Load() > 500 })
 	for _, to := range []string{"two", "one", "two"} {
 		n.install(to)
-		before := requests.Load()
+		before := l.requests.Load()
 		n.signal(syscall.SIGHUP)
 		eventually(t, "the new version "+to, func() bool { return version() == to })
-		eventually(t, "more load", func() bool { return requests.Load() > before+500 || ctx.Err() != nil })
+		eventually(t, "more load", func() bool { return l.requests.Load() > before+500 })
 	}
-	stop()
-	wg.Wait()
+	l.stop()
 	n.client.CloseIdleConnections()
 	eventually(t, "the old workers' end", func() bool { return !running(old[0]) && !running(old[1]) && len(n.children()) == 2 })
-	assert.Zero(t, failures.Load(), "first: %v", first.Load())
+	assert.Zero(t, l.failures.Load(), "first: %v", l.first.Load())
 	for line := range strings.Lines(n.read("access.log")) {
 		if strings.Contains(line, "/cross/") && !strings.Contains(line, `HTTP/1.1" 200 `) {
 			assert.Fail(t, "dropped: "+line)
 		}
 	}
-	t.Logf("%d requests over three reloads, %d failed", requests.Load(), failures.Load())
+	t.Logf("%d requests over three reloads, %d failed", l.requests.Load(), l.failures.Load())
 }
 
 func TestNginx_QuitLetsRequestsFinish(t *testing.T) {
