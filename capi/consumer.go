@@ -84,7 +84,7 @@ func (c *consumer) run() {
 			return
 		}
 		if err := c.sleep(); err != nil {
-			logError("pillion: cannot wait for requests: " + err.Error())
+			logError("PILLION-2004: cannot wait for requests: " + err.Error())
 			return
 		}
 		atomic.StoreUint32((*uint32)(&c.q.asleep), 0)

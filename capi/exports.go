@@ -24,7 +24,7 @@ import (
 // guard keeps a panic of ours from crossing the border.
 func guard(rc *C.int32_t, status C.int32_t) {
 	if v := recover(); v != nil {
-		logError(fmt.Sprintf("pillion: internal error: %v\n%s", v, debug.Stack()))
+		logError(fmt.Sprintf("PILLION-2001: internal error: %v\n%s", v, debug.Stack()))
 		*rc = status
 	}
 }
@@ -106,7 +106,7 @@ func pl_go_call_event(app C.uint32_t, event *C.char, eventLen C.uint64_t, functi
 	reply, err := host.ServeEvent(context.Background(), appName(uint32(app)),
 		[]byte(goString(event, uint64(eventLen))), []byte(goString(function, uint64(functionLen))))
 	if err != nil {
-		logError(err.Error())
+		logError("PILLION-2002: the event got no answer: " + err.Error())
 	}
 	switch {
 	case errors.Is(err, host.ErrEvent):
@@ -124,7 +124,7 @@ func pl_go_queue(q *C.pl_queue) (rc C.int32_t) {
 	defer guard(&rc, C.PILLION_E_MEMORY)
 	c, err := newConsumer(q)
 	if err != nil {
-		logError("pillion: cannot make a queue: " + err.Error())
+		logError("PILLION-2003: cannot make a queue: " + err.Error())
 		q.in_fd = -1 // closed
 		return C.PILLION_E_OS
 	}

@@ -141,7 +141,7 @@ func (a *appResponse) block(block []byte) bool {
 		err = a.Flush()
 	}
 	if err != nil && a.failed == nil && a.env.Context().Err() == nil {
-		logRequest(a.env.Context(), slog.LevelError, "host: the rest of the body is not sent: "+err.Error())
+		logRequest(a.env.Context(), slog.LevelError, "PILLION-1101: the rest of the body is not sent: "+err.Error())
 	}
 	return err == nil
 }
@@ -151,7 +151,7 @@ func (a *appResponse) fail() {
 	a.over = true
 	silent := errors.Is(a.failed, http.ErrAbortHandler) || a.env.Context().Err() != nil
 	if !silent {
-		logRequest(a.env.Context(), slog.LevelError, "host: the application failed: "+a.failed.Error())
+		logRequest(a.env.Context(), slog.LevelError, "PILLION-1102: the application failed: "+a.failed.Error())
 	}
 	if a.sent || silent {
 		panic(http.ErrAbortHandler)

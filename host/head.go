@@ -85,7 +85,7 @@ func sortPairs(pairs []Pair) {
 func (w *response) declaredLength(value string) int64 {
 	n, err := strconv.ParseInt(value, 10, 64)
 	if err != nil || n < 0 {
-		w.s.log(slog.LevelError, "host: Content-Length not sent: "+strconv.Quote(value)+" is not a length")
+		w.s.log(slog.LevelError, "PILLION-1009: Content-Length not sent: "+strconv.Quote(value)+" is not a length")
 		delete(w.header, "Content-Length")
 		return -1
 	}
@@ -105,13 +105,13 @@ func (w *response) appendField(pairs []Pair, name string, values []string) []Pai
 		return pairs
 	}
 	if !validToken(name) || len(name) == len("Content-Length") && strings.EqualFold(name, "Content-Length") {
-		w.s.log(slog.LevelError, "host: header "+strconv.Quote(name)+" not sent: its name is not valid")
+		w.s.log(slog.LevelError, "PILLION-1011: header "+strconv.Quote(name)+" not sent: its name is not valid")
 		return pairs
 	}
 	for _, v := range values {
 		v = textproto.TrimString(onOneLine(v))
 		if !validValue(v) {
-			w.s.log(slog.LevelError, "host: header "+strconv.Quote(name)+" not sent: its value holds a control character")
+			w.s.log(slog.LevelError, "PILLION-1012: header "+strconv.Quote(name)+" not sent: its value holds a control character")
 			continue
 		}
 		pairs = append(pairs, Pair{name, v})
@@ -136,7 +136,7 @@ func (w *response) complete(body []byte, done bool) {
 	h := &w.head
 	allowed := bodyAllowed(w.status)
 	if h.length >= 0 && h.coding != "" && h.coding != "identity" {
-		w.s.log(slog.LevelError, "host: Content-Length not sent: there is a Transfer-Encoding, "+strconv.Quote(h.coding))
+		w.s.log(slog.LevelError, "PILLION-1010: Content-Length not sent: there is a Transfer-Encoding, "+strconv.Quote(h.coding))
 		h.length = -1
 	}
 	if done && !h.trailers && h.coding == "" && allowed && !h.hasLength && (!w.isHead || len(body) > 0) {
@@ -165,7 +165,7 @@ func (w *response) finalTrailers() []Pair {
 		}
 		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
 			if !validTrailer(http.CanonicalHeaderKey(name)) {
-				w.s.log(slog.LevelError, "host: trailer "+strconv.Quote(name)+" not sent: it may not be one")
+				w.s.log(slog.LevelError, "PILLION-1013: trailer "+strconv.Quote(name)+" not sent: it may not be one")
 				continue
 			}
 			pairs = w.appendField(pairs, name, values)

@@ -70,7 +70,7 @@ func (l *lambda) next(ctx context.Context) error {
 	defer cancel()
 	reply, err := serveEvent(during, "", l.h, event, functionContext(id, answer.Header))
 	if err != nil {
-		logLine(slog.LevelError, []byte(err.Error()))
+		logLine(slog.LevelError, []byte("PILLION-1307: the event got no answer: "+err.Error()))
 		return l.post(context.WithoutCancel(ctx), "invocation/"+id+"/error", functionError(err))
 	}
 	return l.post(context.WithoutCancel(ctx), "invocation/"+id+"/response", reply)

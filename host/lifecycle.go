@@ -86,7 +86,7 @@ func Start(settings Settings) error {
 	}
 	life.started = true
 	if err := settings.apply(); err != nil {
-		logLine(slog.LevelError, []byte(err.Error()))
+		logLine(slog.LevelError, []byte("PILLION-1201: the settings cannot be applied: "+err.Error()))
 		return err
 	}
 	bridgeLogs()
@@ -98,7 +98,7 @@ func Start(settings Settings) error {
 	for _, h := range hooks {
 		if err = h.call(ctx); err != nil {
 			err = fmt.Errorf("host: %s: %w", h.name, err)
-			logLine(slog.LevelError, []byte(err.Error()))
+			logLine(slog.LevelError, []byte("PILLION-1202: the start failed: "+err.Error()))
 			break
 		}
 	}
@@ -128,7 +128,7 @@ func (h hook) call(ctx context.Context) error {
 			}
 			stack := make([]byte, 64<<10)
 			stack = stack[:runtime.Stack(stack, false)]
-			logLine(slog.LevelError, append(fmt.Appendf(nil, "panic in %s: %v\n", h.name, reason), stack...))
+			logLine(slog.LevelError, append(fmt.Appendf(nil, "PILLION-1203: panic in %s: %v\n", h.name, reason), stack...))
 			result <- fmt.Errorf("panic: %v", reason)
 		}()
 		err := h.run(ctx)
@@ -199,12 +199,12 @@ func Stop(drain, stop time.Duration) error {
 			late = ErrTimeout
 		}
 		if err != nil {
-			logLine(slog.LevelError, fmt.Appendf(nil, "host: %s: %v", hooks[i].name, err))
+			logLine(slog.LevelError, fmt.Appendf(nil, "PILLION-1204: %s: %v", hooks[i].name, err))
 		}
 	}
 	if !waitIdle(time.Until(deadline)) {
 		late = ErrTimeout
-		each(func(s *serving) { s.log(slog.LevelError, "host: request still running at the end of Stop") })
+		each(func(s *serving) { s.log(slog.LevelError, "PILLION-1205: request still running at the end of Stop") })
 	}
 	return late
 }

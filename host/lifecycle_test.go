@@ -84,7 +84,7 @@ func TestLife_HooksRunInOrder(t *testing.T) {
 	assert.Equal(t, ErrStopped, Stop(0, 0))
 	assert.Equal(t, ErrStopped, Start(Settings{}))
 	assert.Equal(t, []string{"start 1", "start 2", "stop 2", "stop 1"}, order)
-	assert.Regexp(t, `ERROR host: OnStop function pillion/host\.TestLife_HooksRunInOrder\.func\d+: not so good`, l.String())
+	assert.Regexp(t, `ERROR PILLION-1204: OnStop function pillion/host\.TestLife_HooksRunInOrder\.func\d+: not so good`, l.String())
 	assert.Contains(t, l.String(), ": worse\ngoroutine ")
 	assert.Contains(t, l.String(), ": runtime.Goexit called")
 	assert.Panics(t, func() { OnStart(nil) })
@@ -108,7 +108,7 @@ func TestLife_FailedStartNamesItsHook(t *testing.T) {
 			if name == "error" {
 				assert.ErrorIs(t, err, broken)
 			}
-			assert.Contains(t, l.String(), "ERROR "+err.Error())
+			assert.Contains(t, l.String(), "ERROR PILLION-1202: the start failed: "+err.Error())
 			assert.Equal(t, ErrStarted, Start(Settings{}))
 			assert.Equal(t, ErrNotStarted, Stop(0, 0))
 		})
@@ -195,7 +195,7 @@ func TestLife_StopNamesWhatDoesNotEnd(t *testing.T) {
 	<-running
 	assert.Equal(t, ErrTimeout, Stop(0, 10*time.Millisecond))
 	assert.True(t, hookRan)
-	assert.Contains(t, l.String(), `ERROR host: request still running at the end of Stop, app: "`+x.Request.App+`", client: 192.0.2.1, request: "GET /stuck HTTP/1.1"`)
+	assert.Contains(t, l.String(), `ERROR PILLION-1205: request still running at the end of Stop, app: "`+x.Request.App+`", client: 192.0.2.1, request: "GET /stuck HTTP/1.1"`)
 	assert.Regexp(t, `OnStop function pillion/host\.TestLife_StopNamesWhatDoesNotEnd\.func\d+: host: not everything ended in time`, l.String())
 	close(hang)
 	wait(t, served, "the request")

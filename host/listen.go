@@ -94,7 +94,7 @@ func serveConns(ctx context.Context, l net.Listener, accept func(net.Conn) gatew
 		return err
 	case <-time.After(stopTime):
 	}
-	logLine(slog.LevelError, []byte("host: requests still running at the end of the drain"))
+	logLine(slog.LevelError, []byte("PILLION-1303: requests of a server still running at the end of the drain"))
 	all.mu.Lock()
 	defer all.mu.Unlock()
 	for c := range all.open {
@@ -111,7 +111,7 @@ func (all *gatewayConns) accept(l net.Listener, accept func(net.Conn) gatewayCon
 		c, err := l.Accept()
 		if errors.Is(err, syscall.EMFILE) || errors.Is(err, syscall.ENFILE) || errors.Is(err, syscall.ECONNABORTED) {
 			pause = min(max(2*pause, 5*time.Millisecond), longest)
-			logLine(slog.LevelError, []byte("host: "+err.Error()))
+			logLine(slog.LevelError, []byte("PILLION-1304: a connection cannot be accepted: "+err.Error()))
 			time.Sleep(pause)
 			continue
 		}
@@ -139,7 +139,7 @@ func (all *gatewayConns) serve(c gatewayConn) {
 			all.mu.Unlock()
 		}()
 		if err := c.Serve(); err != nil {
-			logLine(slog.LevelError, []byte("host: "+err.Error()))
+			logLine(slog.LevelError, []byte("PILLION-1305: a server's connection is closed: "+err.Error()))
 		}
 	})
 }

@@ -151,7 +151,7 @@ func appendQuoted(b []byte, s string) []byte {
 }
 
 // errorLog is for net/http's own messages.
-var errorLog = log.New(errorWriter{}, "", 0)
+var errorLog = log.New(errorWriter{}, "PILLION-1308: ", 0)
 
 type errorWriter struct{}
 

@@ -66,7 +66,7 @@ func Main() {
 		return
 	}
 	if err != nil {
-		fmt.Fprintln(os.Stderr, err)
+		fmt.Fprintln(os.Stderr, "PILLION-1301: the program ends:", err)
 		os.Exit(1)
 	}
 }
@@ -141,7 +141,7 @@ func serveHTTP(ctx context.Context, l net.Listener, m *mounts) error {
 	drain, cancel := context.WithTimeout(context.Background(), stopTime)
 	defer cancel()
 	if srv.Shutdown(drain) != nil {
-		logLine(slog.LevelError, []byte("host: requests still running at the end of the drain"))
+		logLine(slog.LevelError, []byte("PILLION-1302: requests still running at the end of the drain"))
 		srv.Close()
 	}
 	return nil

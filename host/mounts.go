@@ -65,7 +65,7 @@ func (m *mounts) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if asked != "" {
 		h := m.byName[asked]
 		if h == nil {
-			logRequest(r.Context(), slog.LevelError, "host: no application is named "+strconv.Quote(asked))
+			logRequest(r.Context(), slog.LevelError, "PILLION-1306: no application is named "+strconv.Quote(asked))
 			http.Error(w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
 			return
 		}

@@ -102,11 +102,11 @@ func (w *response) writeHeader(status int) {
 		return
 	}
 	if w.s.taken.Load() != nil {
-		w.s.log(slog.LevelError, "host: WriteHeader on a hijacked connection is ignored, called by "+caller())
+		w.s.log(slog.LevelError, "PILLION-1005: WriteHeader on a hijacked connection is ignored, called by "+caller())
 		return
 	}
 	if w.wroteHeader {
-		w.s.log(slog.LevelError, "host: a second WriteHeader is ignored, called by "+caller())
+		w.s.log(slog.LevelError, "PILLION-1006: a second WriteHeader is ignored, called by "+caller())
 		return
 	}
 	if status < 100 || status > 999 {
@@ -418,7 +418,7 @@ func (w *response) finish() {
 		w.writeHeader(http.StatusOK)
 	}
 	if w.status == http.StatusSwitchingProtocols {
-		w.s.log(slog.LevelError, "host: a handler cannot switch protocols without http.Hijacker: response broken off")
+		w.s.log(slog.LevelError, "PILLION-1007: a handler cannot switch protocols without http.Hijacker: response broken off")
 		w.end(Part{End: Aborted})
 		return
 	}
@@ -433,7 +433,7 @@ func (w *response) finish() {
 	if w.length > w.accepted && !w.isHead && bodyAllowed(w.status) {
 		end = Aborted
 		if w.err == nil {
-			w.s.log(slog.LevelError, "host: wrote "+strconv.FormatInt(w.accepted, 10)+" bytes of a declared Content-Length of "+
+			w.s.log(slog.LevelError, "PILLION-1008: wrote "+strconv.FormatInt(w.accepted, 10)+" bytes of a declared Content-Length of "+
 				strconv.FormatInt(w.length, 10)+": response broken off")
 		}
 	}

@@ -65,7 +65,7 @@ func serveWith(x Exchange, h http.Handler) {
 	}
 	r, refused := s.newRequest()
 	if refused != nil {
-		s.log(slog.LevelInfo, "host: refused: "+refused.Error())
+		s.log(slog.LevelInfo, "PILLION-1001: refused: "+refused.Error())
 		s.refuse(refused)
 		return
 	}
@@ -73,7 +73,7 @@ func serveWith(x Exchange, h http.Handler) {
 		h = lookup(s.app)
 	}
 	if h == nil {
-		s.log(slog.LevelError, "host: no such application")
+		s.log(slog.LevelError, "PILLION-1002: no such application")
 		s.refuse(nil)
 		return
 	}
@@ -146,9 +146,9 @@ func (s *serving) broken(reason any) {
 	if reason == http.ErrAbortHandler {
 		return
 	}
-	what := "runtime.Goexit serving " + s.target
+	what := "PILLION-1004: runtime.Goexit serving " + s.target
 	if reason != nil {
-		what = fmt.Sprintf("panic serving %s: %v", s.target, reason)
+		what = fmt.Sprintf("PILLION-1003: panic serving %s: %v", s.target, reason)
 	}
 	stack := make([]byte, 64<<10)
 	stack = stack[:runtime.Stack(stack, false)]

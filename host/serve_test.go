@@ -203,7 +203,7 @@ func TestServe_WhatMayNotBeSent(t *testing.T) {
 	assert.Equal(t, []Pair{{"Date", "today"}, {"Server", "mine"}, {"X-Split", "a  Set-Cookie: b"}, {"X-Split", "fine"}, {"X-Tab", "a\tb"}}, x.Headers)
 	lines := log.String()
 	for _, name := range []string{`"X Y"`, `"X-Nul"`, `"X-Del"`, `"content-length"`} {
-		assert.Contains(t, lines, "ERROR host: header "+name+" not sent: its ")
+		assert.Contains(t, lines, ": header "+name+" not sent: its ")
 	}
 	assert.Equal(t, 4, strings.Count(lines, `, app: "`+x.Request.App+`", client: 192.0.2.1, request: "GET / HTTP/1.1", host: "example.org"`))
 
@@ -226,7 +226,7 @@ func TestServe_Trailers(t *testing.T) {
 	assert.Equal(t, []Pair{{"X-Late", "2"}, {"X-Split", "a b"}, {"X-Sum", "1"}}, x.Trailers)
 	assert.Equal(t, "X-Sum, Content-Length, x-none", field(x.Headers, "Trailer"))
 	assert.Empty(t, field(x.Headers, "Content-Length"))
-	assert.Contains(t, log.String(), `host: trailer "Content-Type" not sent`)
+	assert.Contains(t, log.String(), `PILLION-1013: trailer "Content-Type" not sent`)
 
 	// net/http would lose it; here the length is left out instead.
 	x = serve(t, request("", "GET", "/"), func(w http.ResponseWriter, r *http.Request) {
@@ -270,13 +270,13 @@ func TestServe_Broken(t *testing.T) {
 		log    string
 		logged bool
 	}{
-		"panic":             {func() { panic("boom") }, "panic serving /x?y: boom", true},
-		"runtime error":     {func() { var m map[int]int; m[1] = 2 }, "panic serving /x?y: assignment to entry in nil map", true},
-		"panic with an err": {func() { panic(io.ErrClosedPipe) }, "panic serving /x?y: io: read/write on closed pipe", true},
-		"panic with nil":    {func() { panic(nil) }, "panic serving /x?y: panic called with nil argument", true},
+		"panic":             {func() { panic("boom") }, "PILLION-1003: panic serving /x?y: boom", true},
+		"runtime error":     {func() { var m map[int]int; m[1] = 2 }, "PILLION-1003: panic serving /x?y: assignment to entry in nil map", true},
+		"panic with an err": {func() { panic(io.ErrClosedPipe) }, "PILLION-1003: panic serving /x?y: io: read/write on closed pipe", true},
+		"panic with nil":    {func() { panic(nil) }, "PILLION-1003: panic serving /x?y: panic called with nil argument", true},
 		"abort":             {func() { panic(http.ErrAbortHandler) }, "", false},
-		"exit":              {func() { runtime.Goexit() }, "runtime.Goexit serving /x?y", true},
-		"bad status":        {nil, "panic serving /x?y: host: WriteHeader: 1 is not a status", true},
+		"exit":              {func() { runtime.Goexit() }, "PILLION-1004: runtime.Goexit serving /x?y", true},
+		"bad status":        {nil, "PILLION-1003: panic serving /x?y: host: WriteHeader: 1 is not a status", true},
 	} {
 		for _, when := range []string{"before", "buffered", "after"} {
 			t.Run(name+"/"+when, func(t *testing.T) {
@@ -333,7 +333,7 @@ func TestServe_TooFewBytesIsBrokenOffAndLogged(t *testing.T) {
 	assert.Equal(t, Aborted, x.End)
 	assert.Equal(t, 200, x.Status)
 	assert.Equal(t, "abc", string(x.Body))
-	assert.Contains(t, log.String(), "ERROR host: wrote 3 bytes of a declared Content-Length of 9")
+	assert.Contains(t, log.String(), "ERROR PILLION-1008: wrote 3 bytes of a declared Content-Length of 9")
 	assert.Equal(t, Complete, serve(t, request("", "HEAD", "/"), h).End)
 }
 
@@ -461,7 +461,7 @@ func TestServe_Refusals(t *testing.T) {
 	assert.Equal(t, "400 Bad Request: malformed request target", string(x.Body))
 	assert.Equal(t, []Pair{{"Content-Length", "41"}, {"Content-Type", "text/plain; charset=utf-8"}, {"Connection", "close"}}, x.Headers)
 	assert.Equal(t, Complete, x.End)
-	assert.Contains(t, log.String(), "INFO host: refused: 400 Bad Request: malformed request target, app: ")
+	assert.Contains(t, log.String(), "INFO PILLION-1001: refused: 400 Bad Request: malformed request target, app: ")
 
 	x = serve(t, request("", "HEAD", "/%zz"), never)
 	assert.Equal(t, 400, x.Status)
@@ -469,7 +469,7 @@ func TestServe_Refusals(t *testing.T) {
 
 	x = (&strict{Memory: Memory{Request: request("nobody", "GET", "/")}}).serve(t)
 	assert.Equal(t, []Part{{End: Aborted}}, x.parts)
-	assert.Contains(t, log.String(), `ERROR host: no such application, app: "nobody"`)
+	assert.Contains(t, log.String(), `ERROR PILLION-1002: no such application, app: "nobody"`)
 }
 
 func TestServe_GeneralOptions(t *testing.T) {

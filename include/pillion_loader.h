@@ -119,8 +119,9 @@ pillion_loader_symbol(void *library, const char *path, const char *name, void *f
 
     if (symbol == NULL) {
         pillion_loader_say(err, err_len,
-                           "\"%s\" is not a Pillion library: it has no function %s; was it "
-                           "built without importing pillion/capi?", path, name);
+                           "PILLION-3010: \"%s\" is not a Pillion library: it has no "
+                           "function %s; was it built without importing pillion/capi?",
+                           path, name);
         return -1;
     }
 
@@ -144,10 +145,12 @@ pillion_loader_look(const char *path, char *err, size_t err_len)
     if (stat(path, &st) == -1) {
         if (errno == ENOENT || errno == ENOTDIR) {
             pillion_loader_say(err, err_len,
-                               "there is no file \"%s\"; build it with go build "
-                               "-buildmode=c-shared -o %s or correct the path", path, path);
+                               "PILLION-3002: there is no file \"%s\"; build it with go "
+                               "build -buildmode=c-shared -o %s or correct the path",
+                               path, path);
         } else {
-            pillion_loader_say(err, err_len, "cannot find \"%s\": %s", path, strerror(errno));
+            pillion_loader_say(err, err_len, "PILLION-3003: cannot find \"%s\": %s", path,
+                               strerror(errno));
         }
 
         return -1;
@@ -155,16 +158,17 @@ pillion_loader_look(const char *path, char *err, size_t err_len)
 
     if (!S_ISREG(st.st_mode)) {
         pillion_loader_say(err, err_len,
-                           "\"%s\" is not a file; name the library itself, a file ending in .so",
-                           path);
+                           "PILLION-3004: \"%s\" is not a file; name the library itself, "
+                           "a file ending in .so", path);
         return -1;
     }
 
     file = fopen(path, "rb");
     if (file == NULL) {
         pillion_loader_say(err, err_len,
-                           "cannot read \"%s\": %s; allow the user this process runs as to "
-                           "read it and to enter its directories", path, strerror(errno));
+                           "PILLION-3005: cannot read \"%s\": %s; allow the user this "
+                           "process runs as to read it and to enter its directories",
+                           path, strerror(errno));
         return -1;
     }
 
@@ -174,8 +178,8 @@ pillion_loader_look(const char *path, char *err, size_t err_len)
 #ifdef __ELF__
     if (n != sizeof(magic) || memcmp(magic, "\177ELF", sizeof(magic)) != 0) {
         pillion_loader_say(err, err_len,
-                           "\"%s\" is not a shared library; build it with go build "
-                           "-buildmode=c-shared", path);
+                           "PILLION-3006: \"%s\" is not a shared library; build it with "
+                           "go build -buildmode=c-shared", path);
         return -1;
     }
 #else
@@ -220,7 +224,7 @@ pillion_loader_open(const char *path, pillion_api *api, char *err, size_t err_le
     memset(api, 0, sizeof(*api));
 
     if (path == NULL || path[0] == '\0') {
-        pillion_loader_say(err, err_len, "no library was named");
+        pillion_loader_say(err, err_len, "PILLION-3001: no library was named");
         return -1;
     }
 
@@ -233,7 +237,8 @@ pillion_loader_open(const char *path, pillion_api *api, char *err, size_t err_le
         rc = snprintf(full, sizeof(full), "./%s", path);
 
         if (rc < 0 || (size_t) rc >= sizeof(full)) {
-            pillion_loader_say(err, err_len, "the name \"%s\" is too long", path);
+            pillion_loader_say(err, err_len, "PILLION-3007: the name \"%s\" is too long",
+                               path);
             return -1;
         }
 
@@ -244,8 +249,9 @@ pillion_loader_open(const char *path, pillion_api *api, char *err, size_t err_le
 
     rc = pthread_sigmask(SIG_SETMASK, &all, &old);
     if (rc != 0) {
-        pillion_loader_say(err, err_len, "cannot block signals to load \"%s\": %s",
-                           path, strerror(rc));
+        pillion_loader_say(err, err_len,
+                           "PILLION-3008: cannot block signals to load \"%s\": %s", path,
+                           strerror(rc));
         return -1;
     }
 
@@ -255,7 +261,7 @@ pillion_loader_open(const char *path, pillion_api *api, char *err, size_t err_le
     pthread_sigmask(SIG_SETMASK, &old, NULL);
 
     if (library == NULL) {
-        pillion_loader_say(err, err_len, "cannot load \"%s\": %s", path,
+        pillion_loader_say(err, err_len, "PILLION-3009: cannot load \"%s\": %s", path,
                            (problem == NULL) ? "unknown error" : problem);
         return -1;
     }
@@ -272,10 +278,10 @@ pillion_loader_open(const char *path, pillion_api *api, char *err, size_t err_le
     if ((abi >> 16) != PILLION_ABI_MAJOR || (int) (abi & 0xffff) < PILLION_ABI_MINOR) {
         memset(api, 0, sizeof(*api));
         pillion_loader_say(err, err_len,
-                           "\"%s\" has the Pillion ABI version %u.%u, but version %u.%u is "
-                           "needed; %s",
-                           path, (unsigned) (abi >> 16), (unsigned) (abi & 0xffff),
-                           (unsigned) PILLION_ABI_MAJOR, (unsigned) PILLION_ABI_MINOR,
+                           "PILLION-3011: \"%s\" has the Pillion ABI version %u.%u, but "
+                           "version %u.%u is needed; %s", path, (unsigned) (abi >> 16),
+                           (unsigned) (abi & 0xffff), (unsigned) PILLION_ABI_MAJOR,
+                           (unsigned) PILLION_ABI_MINOR,
                            (abi >> 16) > PILLION_ABI_MAJOR
                                ? "rebuild the server's module with the library's pillion.h"
                                : "rebuild the library with the Pillion the server's module "

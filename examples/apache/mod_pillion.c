@@ -135,10 +135,12 @@ static const char *set_library(cmd_parms *cmd, void *dummy, const char *arg)
     }
 
     if (ap_pillion_process->library) {
-        return apr_psprintf(cmd->pool, "PillionLibrary is set on line %d of "
-                            "%s already: a process has one library, with any "
-                            "number of applications",
-                            ap_pillion_process->line, ap_pillion_process->file);
+        return apr_psprintf(cmd->pool,
+                            "PILLION-5001: PillionLibrary is set on line %d "
+                            "of %s already: a process has one library, with "
+                            "any number of applications",
+                            ap_pillion_process->line,
+                            ap_pillion_process->file);
     }
 
     ap_pillion_process->library = ap_server_root_relative(cmd->pool, arg);
@@ -146,8 +148,9 @@ static const char *set_library(cmd_parms *cmd, void *dummy, const char *arg)
     ap_pillion_process->line = cmd->directive->line_num;
 
     if (*arg == '\0' || ap_pillion_process->library == NULL) {
-        return apr_psprintf(cmd->pool, "PillionLibrary: invalid path \"%s\"",
-                            arg);
+        return apr_psprintf(cmd->pool,
+                            "PILLION-5002: PillionLibrary: invalid path "
+                            "\"%s\"", arg);
     }
 
     return NULL;
@@ -164,7 +167,8 @@ static const char *set_env(cmd_parms *cmd, void *dummy, const char *name,
     }
 
     if (strchr(name, '=')) {
-        return "PillionEnv takes a name and a value, without an equals sign";
+        return "PILLION-5003: PillionEnv takes a name and a value, without an "
+               "equals sign";
     }
 
     if (value == NULL) {
@@ -203,7 +207,8 @@ static const char *set_gomaxprocs(cmd_parms *cmd, void *dummy, const char *arg)
 
     end = parse_number(arg, GOMAXPROCS_MOST, &n);
     if (end == NULL || *end) {
-        return apr_psprintf(cmd->pool, "PillionGoMaxProcs must be a number "
+        return apr_psprintf(cmd->pool,
+                            "PILLION-5004: PillionGoMaxProcs must be a number "
                             "from 1 to %d", GOMAXPROCS_MOST);
     }
 
@@ -229,7 +234,8 @@ static const char *set_gc_percent(cmd_parms *cmd, void *dummy, const char *arg)
 
     end = parse_number(arg, APR_INT32_MAX, &n);
     if (end == NULL || *end) {
-        return "PillionGCPercent must be a positive number or Off";
+        return "PILLION-5005: PillionGCPercent must be a positive number or "
+               "Off";
     }
 
     ap_pillion_process->gc_percent = (int)n;
@@ -260,8 +266,8 @@ static const char *set_memory_limit(cmd_parms *cmd, void *dummy,
     }
 
     if (end == NULL || *end || n > (APR_INT64_MAX >> shift)) {
-        return "PillionMemoryLimit must be a number of bytes, or one followed "
-               "by K, M, G or T";
+        return "PILLION-5006: PillionMemoryLimit must be a number of bytes, "
+               "or one followed by K, M, G or T";
     }
 
     ap_pillion_process->memory_limit = n << shift;
@@ -274,7 +280,8 @@ static const char *parse_time(cmd_parms *cmd, const char *arg,
 {
     if (ap_timeout_parameter_parse(arg, time, "s") != APR_SUCCESS
         || *time <= 0 || apr_time_as_msec(*time) > APR_INT32_MAX) {
-        return apr_psprintf(cmd->pool, "%s must be a time: seconds, or a "
+        return apr_psprintf(cmd->pool,
+                            "PILLION-5007: %s must be a time: seconds, or a "
                             "number with ms, s, mi or h", cmd->cmd->name);
     }
 
@@ -304,11 +311,13 @@ static const char *set_script_alias(cmd_parms *cmd, void *dummy,
     }
 
     if (*url != '/') {
-        return "PillionScriptAlias: the URL path must start with a slash";
+        return "PILLION-5008: PillionScriptAlias: the URL path must start "
+               "with a slash";
     }
 
     if (*name == '\0') {
-        return "PillionScriptAlias needs the name of an application";
+        return "PILLION-5009: PillionScriptAlias needs the name of an "
+               "application";
     }
 
     while (len > 0 && url[len - 1] == '/') {
@@ -320,9 +329,10 @@ static const char *set_script_alias(cmd_parms *cmd, void *dummy,
 
     for (i = 0; i < conf->mounts->nelts; i++) {
         if (mounts[i].len == len && memcmp(mounts[i].prefix, url, len) == 0) {
-            return apr_psprintf(cmd->pool, "PillionScriptAlias: %s is mapped "
-                                "to \"%s\" already, on line %d of %s", url,
-                                mounts[i].app->name, mounts[i].app->line,
+            return apr_psprintf(cmd->pool,
+                                "PILLION-5010: PillionScriptAlias: %s is "
+                                "mapped to \"%s\" already, on line %d of %s",
+                                url, mounts[i].app->name, mounts[i].app->line,
                                 mounts[i].app->file);
         }
     }
@@ -340,12 +350,13 @@ static const char *set_app(cmd_parms *cmd, void *dconf, const char *name)
     ap_pillion_dir_conf *conf = dconf;
 
     if (cmd->path == NULL) {
-        return "PillionApp belongs to SetHandler " AP_PILLION_HANDLER " in a "
-               "directory or location; use PillionScriptAlias outside of them";
+        return "PILLION-5011: PillionApp belongs to SetHandler "
+               AP_PILLION_HANDLER " in a directory or location; use "
+               "PillionScriptAlias outside of them";
     }
 
     if (*name == '\0') {
-        return "PillionApp needs the name of an application";
+        return "PILLION-5012: PillionApp needs the name of an application";
     }
 
     conf->app = new_app(cmd, name);
@@ -362,8 +373,8 @@ static const char *add_param(cmd_parms *cmd, void *dconf, const char *name,
     const char *err = NULL;
 
     if (strncmp(name, "HTTP_", 5) == 0) {
-        return "PillionParam sets variables; header fields are set by "
-               "RequestHeader";
+        return "PILLION-5013: PillionParam sets variables; header fields are "
+               "set by RequestHeader";
     }
 
     if (value == NULL) {
@@ -376,7 +387,8 @@ static const char *add_param(cmd_parms *cmd, void *dconf, const char *name,
 
         param.expr = ap_expr_parse_cmd(cmd, value, flags, &err, NULL);
         if (err) {
-            return apr_psprintf(cmd->pool, "PillionParam %s: cannot parse "
+            return apr_psprintf(cmd->pool,
+                                "PILLION-5014: PillionParam %s: cannot parse "
                                 "\"%s\": %s", name, value, err);
         }
     }
@@ -401,7 +413,8 @@ static const char *set_pass_authorization(cmd_parms *cmd, void *dconf,
         conf->pass_authorization = AP_PILLION_AUTH_AUTO;
     }
     else {
-        return "PillionPassAuthorization must be On, Off or Auto";
+        return "PILLION-5015: PillionPassAuthorization must be On, Off or "
+               "Auto";
     }
 
     return NULL;
@@ -434,9 +447,9 @@ static int check_config(apr_pool_t *pconf, apr_pool_t *plog,
         }
 
         ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
-                     "%s on line %d of %s needs a library: add PillionLibrary "
-                     "/path/to/app.so", app[0]->directive, app[0]->line,
-                     app[0]->file);
+                     "PILLION-5016: %s on line %d of %s needs a library: add "
+                     "PillionLibrary /path/to/app.so", app[0]->directive,
+                     app[0]->line, app[0]->file);
         return !OK;
     }
 

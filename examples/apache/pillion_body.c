@@ -62,7 +62,7 @@ static int fill(ap_pillion_request *pr, apr_off_t readbytes)
     }
 
     ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r,
-                  "reading the request body failed");
+                  "PILLION-5202: reading the request body failed");
 
     if (r->connection->aborted) {
         pr->left = 1;
@@ -195,15 +195,15 @@ int32_t ap_pillion_alive(void *data)
 
     if (client_left(pr)) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, pr->r,
-                      "the client has left");
+                      "PILLION-5203: the client has left");
         pr->left = 1;
         return 0;
     }
 
     if (apr_time_now() - pr->heard >= pr->conf->read_timeout) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, APR_TIMEUP, pr->r,
-                      "application \"%s\" timed out, see PillionReadTimeout",
-                      pr->app);
+                      "PILLION-5201: application \"%s\" timed out, see "
+                      "PillionReadTimeout", pr->app);
         pr->timed_out = 1;
         return 0;
     }

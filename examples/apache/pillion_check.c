@@ -106,7 +106,8 @@ static void check_child(int fd, apr_pool_t *p, server_rec *s)
     (void)fcntl(fd, F_SETFD, FD_CLOEXEC);
 
     if (ap_run_drop_privileges(p, s) != OK) {
-        puts_to(&report, "!cannot become the user of the children");
+        puts_to(&report,
+                "!PILLION-5023: cannot become the user of the children");
     }
     else {
         look(&report);
@@ -165,8 +166,8 @@ static int judge(server_rec *s, const report_t *report)
 
     case '!':
         ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
-                     "PillionLibrary on line %d of %s: %s", conf->line,
-                     conf->file, report->text + 1);
+                     "PILLION-5020: PillionLibrary on line %d of %s: %s",
+                     conf->line, conf->file, report->text + 1);
         return !OK;
 
     case '?':
@@ -182,9 +183,10 @@ static int judge(server_rec *s, const report_t *report)
         }
 
         ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
-                     "%s on line %d of %s: no application \"%s\" in \"%s\", "
-                     "which has %s", app[n]->directive, app[n]->line,
-                     app[n]->file, app[n]->name, conf->library, names);
+                     "PILLION-5021: %s on line %d of %s: no application "
+                     "\"%s\" in \"%s\", which has %s", app[n]->directive,
+                     app[n]->line, app[n]->file, app[n]->name, conf->library,
+                     names);
         return !OK;
 
     default:
@@ -192,9 +194,9 @@ static int judge(server_rec *s, const report_t *report)
     }
 
     ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
-                 "PillionLibrary on line %d of %s: loading \"%s\" to check it "
-                 "ended the process, its own words are on standard error",
-                 conf->line, conf->file, conf->library);
+                 "PILLION-5022: PillionLibrary on line %d of %s: loading "
+                 "\"%s\" to check it ended the process, its own words are on "
+                 "standard error", conf->line, conf->file, conf->library);
     return !OK;
 }
 
@@ -205,14 +207,16 @@ int ap_pillion_check(apr_pool_t *p, server_rec *s)
     pid_t pid;
 
     if (pipe(fd) == -1) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s, "pipe() failed");
+        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s,
+                     "PILLION-5017: pipe() failed");
         return !OK;
     }
 
     pid = fork();
 
     if (pid == -1) {
-        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s, "fork() failed");
+        ap_log_error(APLOG_MARK, APLOG_EMERG, errno, s,
+                     "PILLION-5018: fork() failed");
         (void)close(fd[0]);
         (void)close(fd[1]);
         return !OK;
@@ -240,10 +244,11 @@ int ap_pillion_check(apr_pool_t *p, server_rec *s)
 
     if (late) {
         ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
-                     "PillionLibrary on line %d of %s: loading \"%s\" to check "
-                     "it did not end within %d seconds, what do its init "
-                     "functions wait for?", ap_pillion_process->line,
-                     ap_pillion_process->file, ap_pillion_process->library,
+                     "PILLION-5019: PillionLibrary on line %d of %s: loading "
+                     "\"%s\" to check it did not end within %d seconds, what "
+                     "do its init functions wait for?",
+                     ap_pillion_process->line, ap_pillion_process->file,
+                     ap_pillion_process->library,
                      (int)apr_time_sec(CHECK_TIMEOUT));
         return !OK;
     }

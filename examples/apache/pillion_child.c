@@ -154,13 +154,14 @@ static int start(server_rec *s, const pillion_api *api)
 
     if (rc != PILLION_OK) {
         ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                     "starting \"%s\" failed: %s", conf->library,
+                     "PILLION-5101: starting \"%s\" failed: %s", conf->library,
                      api->strerror(rc));
         return -1;
     }
 
     ap_log_error(APLOG_MARK, APLOG_INFO, 0, s,
-                 "started \"%s\", version %s", conf->library, api->version());
+                 "PILLION-5102: started \"%s\", version %s", conf->library,
+                 api->version());
 
     return 0;
 }
@@ -178,8 +179,8 @@ static void find_apps(server_rec *s, const pillion_api *api)
                            &app[i]->handle);
         if (rc != PILLION_OK) {
             ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                         "\"%s\" in \"%s\": %s, required by %s in %s:%d",
-                         app[i]->name, ap_pillion_process->library,
+                         "PILLION-5103: \"%s\" in \"%s\": %s, required by %s "
+                         "in %s:%d", app[i]->name, ap_pillion_process->library,
                          api->strerror(rc), app[i]->directive, app[i]->file,
                          app[i]->line);
         }
@@ -196,7 +197,8 @@ static void *stop_library(void *data)
 
     if (rc != PILLION_OK) {
         ap_log_error(APLOG_MARK, APLOG_ERR, 0, (server_rec *)data,
-                     "stopping \"%s\": %s", ap_pillion_process->library,
+                     "PILLION-5104: stopping \"%s\": %s",
+                     ap_pillion_process->library,
                      ap_pillion_lib.api.strerror(rc));
     }
 
@@ -247,7 +249,8 @@ void ap_pillion_child_init(apr_pool_t *pchild, server_rec *s)
 
     if (pillion_loader_open(ap_pillion_process->library, &api, err,
                             sizeof(err)) == -1) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s, "%s", err);
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+                     "PILLION-5105: the library cannot be used: %s", err);
         return;
     }
 

@@ -220,8 +220,8 @@ static void set_params(environ_t *env, request_rec *r)
 
             if (err || value == NULL) {
                 ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                              "PillionParam %s: cannot evaluate \"%s\": %s",
-                              param[i].name, param[i].value,
+                              "PILLION-5209: PillionParam %s: cannot evaluate "
+                              "\"%s\": %s", param[i].name, param[i].value,
                               err ? err : "no value");
                 continue;
             }

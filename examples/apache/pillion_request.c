@@ -19,17 +19,18 @@ static ap_pillion_app *find_app(request_rec *r, ap_pillion_dir_conf *conf,
 
     if (app == NULL) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      "the handler " AP_PILLION_HANDLER " needs PillionApp to "
-                      "say which application is meant: %s", r->uri);
+                      "PILLION-5205: the handler " AP_PILLION_HANDLER " needs "
+                      "PillionApp to say which application is meant: %s",
+                      r->uri);
         *status = HTTP_INTERNAL_SERVER_ERROR;
         return NULL;
     }
 
     if (ap_pillion_lib.api.serve == NULL) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      "application \"%s\" cannot answer: its library has not "
-                      "been started in this process, the reason was logged "
-                      "then", app->name);
+                      "PILLION-5206: application \"%s\" cannot answer: its "
+                      "library has not been started in this process, the "
+                      "reason was logged then", app->name);
         *status = HTTP_SERVICE_UNAVAILABLE;
         return NULL;
     }
@@ -39,9 +40,10 @@ static ap_pillion_app *find_app(request_rec *r, ap_pillion_dir_conf *conf,
         && ap_pillion_lib.api.app_find(app->name, strlen(app->name),
                                        &app->handle) != PILLION_OK) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      "no application \"%s\" in \"%s\", required by %s in "
-                      "%s:%d", app->name, ap_pillion_process->library,
-                      app->directive, app->file, app->line);
+                      "PILLION-5207: no application \"%s\" in \"%s\", "
+                      "required by %s in %s:%d", app->name,
+                      ap_pillion_process->library, app->directive, app->file,
+                      app->line);
         *status = HTTP_INTERNAL_SERVER_ERROR;
         return NULL;
     }
@@ -96,8 +98,8 @@ static int conclude(ap_pillion_request *pr, int32_t rc)
 
     default:
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      "application \"%s\" cannot answer: %s", pr->app,
-                      ap_pillion_lib.api.strerror(rc));
+                      "PILLION-5208: application \"%s\" cannot answer: %s",
+                      pr->app, ap_pillion_lib.api.strerror(rc));
         pr->error = (rc == PILLION_E_FULL || rc == PILLION_E_STOPPED
                      || rc == PILLION_E_MEMORY || rc == PILLION_E_OS)
                         ? HTTP_SERVICE_UNAVAILABLE

@@ -193,8 +193,8 @@ ngx_http_pillion_test_upload(ngx_http_request_t *r)
     c->error = 1;
 
     ngx_log_error(NGX_LOG_INFO, c->log, 0,
-                  "client prematurely closed connection while the application "
-                  "was not reading the request body");
+                  "PILLION-4206: client prematurely closed connection while "
+                  "the application was not reading the request body");
 
     ngx_http_finalize_request(r, NGX_HTTP_CLIENT_CLOSED_REQUEST);
     }
@@ -382,8 +382,9 @@ ngx_http_pillion_feed_buffered(ngx_http_request_t *r,
 
                 if (n <= 0) {
                     ngx_log_error(NGX_LOG_CRIT, r->connection->log, 0,
-                                  "pillion: the request body's temporary "
-                                  "file \"%V\" is short", &b->file->name);
+                                  "PILLION-4207: the request body's "
+                                  "temporary file \"%V\" is short",
+                                  &b->file->name);
                     return NGX_HTTP_INTERNAL_SERVER_ERROR;
                 }
 
@@ -437,7 +438,7 @@ ngx_http_pillion_feed(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
 
     if (rc != PILLION_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "pillion: request body refused by the library: %s",
+                      "PILLION-4208: request body refused by the library: %s",
                       ngx_http_pillion_worker.api.strerror(rc));
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }

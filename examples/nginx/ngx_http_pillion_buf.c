@@ -157,7 +157,7 @@ ngx_http_pillion_credit(ngx_http_pillion_ctx_t *ctx, off_t size)
 
     if (rc != PILLION_OK) {
         ngx_log_error(NGX_LOG_ALERT, ctx->request->connection->log, 0,
-                      "pillion: pillion_credit(%O) failed: %s", size,
+                      "PILLION-4217: pillion_credit(%O) failed: %s", size,
                       ngx_http_pillion_worker.api.strerror(rc));
     }
 

@@ -58,7 +58,8 @@ ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
     }
 
     if (pipe(fd) == -1) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno, "pipe() failed");
+        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
+                      "PILLION-4013: pipe() failed");
         return NGX_ERROR;
     }
 
@@ -67,7 +68,8 @@ ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
     switch (pid) {
 
     case -1:
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno, "fork() failed");
+        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
+                      "PILLION-4014: fork() failed");
         (void) close(fd[0]);
         (void) close(fd[1]);
         return NGX_ERROR;
@@ -101,11 +103,11 @@ ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
 
     if (rc == NGX_AGAIN) {
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "pillion: loading \"%V\" to check it did not end within "
-                      "%d seconds, what do its init functions wait for? in "
-                      "%V:%ui", &pmcf->library,
-                      NGX_HTTP_PILLION_CHECK_TIMEOUT / 1000,
-                      &pmcf->file, pmcf->line);
+                      "PILLION-4015: loading \"%V\" to check it did not end "
+                      "within %d seconds, what do its init functions wait "
+                      "for? in %V:%ui", &pmcf->library,
+                      NGX_HTTP_PILLION_CHECK_TIMEOUT / 1000, &pmcf->file,
+                      pmcf->line);
         return NGX_ERROR;
     }
 
@@ -264,8 +266,9 @@ ngx_http_pillion_judge(ngx_log_t *log, ngx_http_pillion_main_conf_t *pmcf,
         return NGX_OK;
 
     case '!':
-        ngx_log_error(NGX_LOG_EMERG, log, 0, "pillion: %V in %V:%ui",
-                      &text, &pmcf->file, pmcf->line);
+        ngx_log_error(NGX_LOG_EMERG, log, 0,
+                      "PILLION-4016: the library cannot be used: %V in "
+                      "%V:%ui", &text, &pmcf->file, pmcf->line);
         return NGX_ERROR;
 
     case '?':
@@ -278,18 +281,17 @@ ngx_http_pillion_judge(ngx_log_t *log, ngx_http_pillion_main_conf_t *pmcf,
 
             if (text.len == 0) {
                 ngx_log_error(NGX_LOG_EMERG, log, 0,
-                              "pillion: \"%V\" registers no application, "
-                              "call host.Handle(\"%V\", ...) in it, in %V:%ui",
-                              &pmcf->library, &app[n]->name, &app[n]->file,
-                              app[n]->line);
+                              "PILLION-4017: \"%V\" registers no "
+                              "application, call host.Handle(\"%V\", ...) in "
+                              "it, in %V:%ui", &pmcf->library, &app[n]->name,
+                              &app[n]->file, app[n]->line);
                 return NGX_ERROR;
             }
 
             ngx_log_error(NGX_LOG_EMERG, log, 0,
-                          "pillion: no application \"%V\" in \"%V\", which has "
-                          "%V, in %V:%ui",
-                          &app[n]->name, &pmcf->library, &text, &app[n]->file,
-                          app[n]->line);
+                          "PILLION-4018: no application \"%V\" in \"%V\", "
+                          "which has %V, in %V:%ui", &app[n]->name,
+                          &pmcf->library, &text, &app[n]->file, app[n]->line);
             return NGX_ERROR;
         }
 
@@ -297,9 +299,9 @@ ngx_http_pillion_judge(ngx_log_t *log, ngx_http_pillion_main_conf_t *pmcf,
 
     default:
         ngx_log_error(NGX_LOG_EMERG, log, 0,
-                      "pillion: loading \"%V\" to check it ended the process, "
-                      "its own words are on standard error, in %V:%ui",
-                      &pmcf->library, &pmcf->file, pmcf->line);
+                      "PILLION-4019: loading \"%V\" to check it ended the "
+                      "process, its own words are on standard error, in "
+                      "%V:%ui", &pmcf->library, &pmcf->file, pmcf->line);
         return NGX_ERROR;
     }
 }

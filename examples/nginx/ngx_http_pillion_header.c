@@ -465,7 +465,7 @@ ngx_http_pillion_content_length(ngx_http_request_t *r,
 
     if (n == NGX_ERROR) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "pillion: application \"%V\" sent invalid "
+                      "PILLION-4216: application \"%V\" sent invalid "
                       "\"Content-Length\": \"%V\"", &ctx->app, &h->value);
         return NGX_ERROR;
     }

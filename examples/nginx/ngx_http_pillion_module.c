@@ -210,7 +210,7 @@ ngx_http_pillion_init(ngx_conf_t *cf)
         app = pmcf->apps->elts;
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
-                      "\"pillion_pass\" needs a library, add "
+                      "PILLION-4012: \"pillion_pass\" needs a library, add "
                       "\"pillion_library /path/to/app.so;\" to the \"http\" "
                       "block, required in %V:%ui",
                       &app[0]->file, app[0]->line);
@@ -320,7 +320,8 @@ ngx_http_pillion_merge_loc_conf(ngx_conf_t *cf, void *parent, void *child)
 
     if (conf->buffer_size == 0 || conf->buffer_size > PILLION_MAX_WINDOW) {
         ngx_conf_log_error(NGX_LOG_EMERG, cf, 0,
-                           "\"pillion_buffer_size\" must be between 1 and %uD",
+                           "PILLION-4011: \"pillion_buffer_size\" must be "
+                           "between 1 and %uD",
                            (uint32_t) PILLION_MAX_WINDOW);
         return NGX_CONF_ERROR;
     }
@@ -468,13 +469,13 @@ ngx_http_pillion_library(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t  *value;
 
     if (pmcf->library.data) {
-        return "is duplicate";
+        return "is duplicate (PILLION-4001)";
     }
 
     value = cf->args->elts;
 
     if (value[1].len == 0) {
-        return "needs a path";
+        return "needs a path (PILLION-4002)";
     }
 
     pmcf->library = value[1];
@@ -513,7 +514,7 @@ ngx_http_pillion_env(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     if (cf->args->nelts == 3) {
 
         if (p) {
-            return "has a \"=\" in the name";
+            return "has a \"=\" in the name (PILLION-4003)";
         }
 
         v = value[2];
@@ -541,7 +542,7 @@ ngx_http_pillion_env(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (name.len == 0) {
-        return "needs a name";
+        return "needs a name (PILLION-4004)";
     }
 
     kv = ngx_array_push(pmcf->env);
@@ -564,7 +565,7 @@ ngx_http_pillion_gc_percent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t  *value;
 
     if (pmcf->gc_percent != NGX_CONF_UNSET) {
-        return "is duplicate";
+        return "is duplicate (PILLION-4005)";
     }
 
     value = cf->args->elts;
@@ -577,7 +578,7 @@ ngx_http_pillion_gc_percent(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     pmcf->gc_percent = ngx_atoi(value[1].data, value[1].len);
 
     if (pmcf->gc_percent < 1 || pmcf->gc_percent > NGX_MAX_INT32_VALUE) {
-        return "must be a positive number or \"off\"";
+        return "must be a positive number or \"off\" (PILLION-4006)";
     }
 
     return NGX_CONF_OK;
@@ -596,13 +597,13 @@ ngx_http_pillion_pass(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_http_compile_complex_value_t    ccv;
 
     if (plcf->app) {
-        return "is duplicate";
+        return "is duplicate (PILLION-4007)";
     }
 
     value = cf->args->elts;
 
     if (value[1].len == 0) {
-        return "needs the name of an application";
+        return "needs the name of an application (PILLION-4008)";
     }
 
     plcf->app = ngx_pcalloc(cf->pool, sizeof(ngx_http_pillion_app_t));
@@ -672,7 +673,7 @@ ngx_http_pillion_script_name(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     ngx_str_t  *value;
 
     if (plcf->script_name.data) {
-        return "is duplicate";
+        return "is duplicate (PILLION-4009)";
     }
 
     value = cf->args->elts;
@@ -688,7 +689,7 @@ ngx_http_pillion_script_name(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
     }
 
     if (plcf->script_name.len && plcf->script_name.data[0] != '/') {
-        return "must start with \"/\"";
+        return "must start with \"/\" (PILLION-4010)";
     }
 
     return NGX_CONF_OK;

@@ -79,9 +79,9 @@ ngx_http_pillion_init_module(ngx_cycle_t *cycle)
     }
 
     ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
-                  "pillion: a single process keeps the library it has loaded, "
-                  "\"%V\", and its settings; restart nginx to load \"%V\"",
-                  &ngx_http_pillion_worker.library, &pmcf->library);
+                  "PILLION-4101: a single process keeps the library it has "
+                  "loaded, \"%V\", and its settings; restart nginx to load "
+                  "\"%V\"", &ngx_http_pillion_worker.library, &pmcf->library);
 
     return NGX_OK;
 }
@@ -105,7 +105,7 @@ ngx_http_pillion_init_process(ngx_cycle_t *cycle)
 
     if (ngx_http_pillion_start(cycle, pmcf) != NGX_OK) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "pillion: this worker cannot serve and exits");
+                      "PILLION-4102: this worker cannot serve and exits");
         return NGX_ERROR;
     }
 
@@ -139,7 +139,8 @@ ngx_http_pillion_start(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
                             &ngx_http_pillion_worker.api, err, sizeof(err))
         == -1)
     {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0, "pillion: %s", err);
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+                      "PILLION-4103: the library cannot be used: %s", err);
         return NGX_ERROR;
     }
 
@@ -156,7 +157,7 @@ ngx_http_pillion_start(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
 
     if (sigaction(SIGCHLD, &sa, NULL) == -1) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                      "sigaction(SIGCHLD) failed");
+                      "PILLION-4104: sigaction(SIGCHLD) failed");
         return NGX_ERROR;
     }
 
@@ -198,13 +199,13 @@ ngx_http_pillion_start(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
 
     if (rc != PILLION_OK) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
-                      "pillion: starting \"%V\" failed: %s", library,
+                      "PILLION-4105: starting \"%V\" failed: %s", library,
                       ngx_http_pillion_worker.api.strerror(rc));
         return NGX_ERROR;
     }
 
     ngx_log_error(NGX_LOG_NOTICE, cycle->log, 0,
-                  "pillion: started \"%V\", version %s, GOMAXPROCS %D",
+                  "PILLION-4106: started \"%V\", version %s, GOMAXPROCS %D",
                   library, ngx_http_pillion_worker.api.version(),
                   config.gomaxprocs);
 
@@ -238,7 +239,7 @@ ngx_http_pillion_start_queue(ngx_cycle_t *cycle)
 
     if (rc != PILLION_OK) {
         ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
-                      "pillion: making a queue failed: %s",
+                      "PILLION-4107: making a queue failed: %s",
                       ngx_http_pillion_worker.api.strerror(rc));
         return NGX_ERROR;
     }
@@ -291,7 +292,7 @@ ngx_http_pillion_find_apps(ngx_http_pillion_main_conf_t *pmcf, ngx_log_t *log)
                                                   &app[i]->handle);
         if (rc != PILLION_OK) {
             ngx_log_error(NGX_LOG_EMERG, log, 0,
-                          "pillion: \"%V\" in \"%V\": %s in %V:%ui",
+                          "PILLION-4108: \"%V\" in \"%V\": %s in %V:%ui",
                           &app[i]->name, &ngx_http_pillion_worker.library,
                           ngx_http_pillion_worker.api.strerror(rc),
                           &app[i]->file, app[i]->line);
@@ -398,7 +399,7 @@ ngx_http_pillion_exit_process(ngx_cycle_t *cycle)
 
     if (rc != PILLION_OK && rc != PILLION_E_STATE) {
         ngx_log_error(NGX_LOG_ERR, cycle->log, 0,
-                      "pillion: stopping \"%V\": %s",
+                      "PILLION-4109: stopping \"%V\": %s",
                       &ngx_http_pillion_worker.library,
                       ngx_http_pillion_worker.api.strerror(rc));
     }
@@ -428,7 +429,7 @@ ngx_http_pillion_poll_handler(ngx_event_t *ev)
                                               NGX_HTTP_PILLION_BATCH, &n);
         if (rc != PILLION_OK) {
             ngx_log_error(NGX_LOG_ALERT, ev->log, 0,
-                          "pillion: pillion_poll() failed: %s",
+                          "PILLION-4110: pillion_poll() failed: %s",
                           ngx_http_pillion_worker.api.strerror(rc));
             return;
         }
@@ -465,7 +466,8 @@ ngx_http_pillion_poll_handler(ngx_event_t *ev)
 
     if (ngx_handle_read_event(ev, 0) != NGX_OK) {
         ngx_log_error(NGX_LOG_ALERT, ev->log, 0,
-                      "pillion: the queue's descriptor cannot be watched");
+                      "PILLION-4111: the queue's descriptor cannot be "
+                      "watched");
     }
 }
 

@@ -53,7 +53,7 @@ ngx_http_pillion_handler(ngx_http_request_t *r)
 
     if (plcf->max_in_flight && *plcf->in_flight >= plcf->max_in_flight) {
         ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
-                      "pillion: %i requests of \"%V\" are in flight, "
+                      "PILLION-4202: %i requests of \"%V\" are in flight, "
                       "refused by \"pillion_max_requests_in_flight\"",
                       *plcf->in_flight, &ctx->app);
 
@@ -107,7 +107,7 @@ ngx_http_pillion_choose_app(ngx_http_request_t *r,
 
     if (ngx_http_pillion_worker.queue == 0) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "pillion: no library is loaded, restart nginx");
+                      "PILLION-4203: no library is loaded, restart nginx");
         return ngx_http_pillion_refuse(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
@@ -129,7 +129,7 @@ ngx_http_pillion_choose_app(ngx_http_request_t *r,
     }
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "pillion: \"pillion_pass %V\" gave \"%V\": %s",
+                  "PILLION-4204: \"pillion_pass %V\" gave \"%V\": %s",
                   &plcf->app->name, &ctx->app,
                   ngx_http_pillion_worker.api.strerror(rc));
 
@@ -272,7 +272,7 @@ ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
     }
 
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "pillion: request refused by the library: %s",
+                  "PILLION-4205: request refused by the library: %s",
                   ngx_http_pillion_worker.api.strerror(rc));
 
     switch (rc) {
@@ -339,7 +339,7 @@ ngx_http_pillion_timeout_handler(ngx_event_t *ev)
     }
 
     ngx_log_error(NGX_LOG_ERR, c->log, NGX_ETIMEDOUT,
-                  "pillion: application \"%V\" timed out", &ctx->app);
+                  "PILLION-4201: application \"%V\" timed out", &ctx->app);
 
     if (!r->header_sent) {
         ctx->status = NGX_HTTP_GATEWAY_TIME_OUT;

@@ -372,7 +372,8 @@ ngx_http_pillion_write_handler(ngx_http_request_t *r)
                    r->header_sent, ctx->unsent);
 
     if (wev->timedout) {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "PILLION-4209: client timed out");
         c->timedout = 1;
 
         ngx_http_pillion_finalize(r, ctx, NGX_HTTP_REQUEST_TIME_OUT);
@@ -480,7 +481,7 @@ static void
 ngx_http_pillion_aborted(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
 {
     ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                  "pillion: application \"%V\" aborted the response %s",
+                  "PILLION-4210: application \"%V\" aborted the response %s",
                   &ctx->app,
                   r->header_sent ? "after its header" : "before its header");
 
@@ -581,6 +582,6 @@ ngx_http_pillion_reset(ngx_connection_t *c)
         == -1)
     {
         ngx_log_error(NGX_LOG_ALERT, c->log, ngx_socket_errno,
-                      "setsockopt(SO_LINGER) failed");
+                      "PILLION-4211: setsockopt(SO_LINGER) failed");
     }
 }

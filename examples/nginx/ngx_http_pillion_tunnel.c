@@ -173,8 +173,8 @@ ngx_http_pillion_process_tunnel(ngx_http_request_t *r,
 
     if (ev->flags & PILLION_EVENT_ABORTED) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "pillion: application \"%V\" broke off on a connection "
-                      "that it had taken over", &ctx->app);
+                      "PILLION-4212: application \"%V\" broke off on a "
+                      "connection that it had taken over", &ctx->app);
     }
 
     if (ev->flags & (PILLION_EVENT_COMPLETE|PILLION_EVENT_ABORTED)) {
@@ -216,7 +216,8 @@ ngx_http_pillion_write_tunnel(ngx_http_request_t *r)
     ctx = ngx_http_get_module_ctx(r, ngx_http_pillion_module);
 
     if (c->write->timedout) {
-        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT, "client timed out");
+        ngx_log_error(NGX_LOG_INFO, c->log, NGX_ETIMEDOUT,
+                      "PILLION-4213: client timed out");
         c->timedout = 1;
 
         ngx_http_pillion_finalize(r, ctx, NGX_ERROR);
@@ -420,7 +421,8 @@ ngx_http_pillion_feed_raw(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
 
     if (rc != PILLION_OK) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "pillion: bytes of the client refused by the library: %s",
+                      "PILLION-4214: bytes of the client refused by the "
+                      "library: %s",
                       ngx_http_pillion_worker.api.strerror(rc));
         return NGX_ERROR;
     }
@@ -601,8 +603,8 @@ ngx_http_pillion_tunnel_timeout(ngx_http_request_t *r,
     }
 
     ngx_log_error(NGX_LOG_INFO, r->connection->log, NGX_ETIMEDOUT,
-                  "pillion: the connection that application \"%V\" has taken "
-                  "over was idle", &ctx->app);
+                  "PILLION-4215: the connection that application \"%V\" has "
+                  "taken over was idle", &ctx->app);
 
     ngx_http_pillion_close_tunnel(r, ctx);
 }

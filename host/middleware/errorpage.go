@@ -43,13 +43,13 @@ func ErrorPage(development bool) host.Middleware {
 					panic(reason)
 				}
 				frames := callers()
-				slog.ErrorContext(env.Context(), fmt.Sprintf("panic: %v\n%s", reason, debug.Stack()))
+				slog.ErrorContext(env.Context(), fmt.Sprintf("PILLION-1401: panic: %v\n%s", reason, debug.Stack()))
 				failure := failure{fmt.Errorf("panic: %v", reason), frames}
 				failure.answer(env, start, yield, development)
 			}()
 			each(app(env, start), func(block []byte, err error) bool {
 				if err != nil && !errors.Is(err, http.ErrAbortHandler) && env.Context().Err() == nil {
-					slog.ErrorContext(env.Context(), "the application failed: "+err.Error())
+					slog.ErrorContext(env.Context(), "PILLION-1402: the application failed: "+err.Error())
 					failure := failure{err, nil}
 					yielding = true
 					failure.answer(env, start, yield, development)
