@@ -169,7 +169,9 @@ typedef struct pillion_pair {
 /*
  * LOGGING
  *
- * Levels are those of Go's log/slog; numbers between them may occur.
+ * Levels are those of Go's log/slog; numbers between them may occur. Pillion's
+ * own messages begin with a code, as in "PILLION-1003: ", which docs/codes.md
+ * explains.
  */
 #define PILLION_LOG_DEBUG (-4)
 #define PILLION_LOG_INFO    0
