@@ -34,8 +34,9 @@ type Env struct {
 	// Vars holds the CGI variables (RFC 3875): REQUEST_METHOD, SCRIPT_NAME,
 	// PATH_INFO, QUERY_STRING, SERVER_NAME, SERVER_PORT and SERVER_PROTOCOL are
 	// always there, CONTENT_TYPE, CONTENT_LENGTH, REMOTE_ADDR and the like where
-	// they are known. HTTP_* mirror Header, repeated fields joined. The
-	// deployer's parameters are here too. Values are byte strings, not
+	// they are known. HTTP_* mirror Header, repeated fields joined, those
+	// with an underscore in their names left out. The deployer's parameters are here
+	// too. Values are byte strings, not
 	// necessarily UTF-8.
 	Vars map[string]string
 
@@ -266,8 +267,9 @@ func (e *Env) setFields() {
 	}
 }
 
-// headerVars are the HTTP_* variables of a request. A name with an underscore
-// cannot pass itself off as the one with a dash.
+// headerVars are the HTTP_* variables of a request. A name with an underscore has
+// none: it would pass itself off as the one with a dash, which a server may have
+// removed or checked.
 func headerVars(r *http.Request) map[string]string {
 	vars := make(map[string]string, len(r.Header)+1)
 	if r.Host != "" {
@@ -283,12 +285,7 @@ func headerVars(r *http.Request) map[string]string {
 			separator = "; "
 		}
 		if strings.Contains(name, "_") {
-			if _, dashed := r.Header[textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))]; dashed {
-				continue
-			}
-			if strings.EqualFold(name, "Content_Type") || strings.EqualFold(name, "Content_Length") {
-				continue
-			}
+			continue
 		}
 		vars["HTTP_"+strings.ToUpper(strings.ReplaceAll(name, "-", "_"))] = strings.Join(values, separator)
 	}

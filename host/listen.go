@@ -15,10 +15,14 @@ import (
 )
 
 // listenAt listens at host:port, or at a path, which may begin with "unix:". A
-// socket that nobody listens at any more is replaced.
+// socket that nobody listens at any more is replaced. Whoever reaches it is
+// believed everything, so a port alone is the loopback's.
 func listenAt(addr string) (net.Listener, error) {
 	path, unix := strings.CutPrefix(addr, "unix:")
 	if !unix && !strings.HasPrefix(addr, "/") {
+		if strings.HasPrefix(addr, ":") {
+			addr = "127.0.0.1" + addr
+		}
 		return net.Listen("tcp", addr)
 	}
 	l, err := net.Listen("unix", path)

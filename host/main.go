@@ -37,7 +37,7 @@ const stopTime = 5 * time.Second
 // These are the flags besides those the program has defined with package flag:
 //
 //	-addr host:port  where to listen for HTTP, by default 127.0.0.1:8080; port 0 picks one
-//	-fcgi address    listen for FastCGI at host:port, or at a socket's path
+//	-fcgi address    listen for FastCGI at host:port, or at a socket's path; :port is 127.0.0.1's
 //	-scgi address    listen for SCGI, so too
 //	-app name        the application to serve
 //
@@ -56,7 +56,8 @@ func Main() {
 	var err error
 	if isCGI() {
 		out := os.Stdout
-		os.Stdout = os.Stderr // what the application prints is no part of the response
+		os.Unsetenv("HTTP_PROXY") // a client's Proxy field, and a setting to programs that the application runs
+		os.Stdout = os.Stderr     // what the application prints is no part of the response
 		signal.Ignore(syscall.SIGPIPE)
 		err = serveCGI(ctx, os.Environ(), os.Stdin, out)
 	} else {
@@ -128,9 +129,19 @@ func (o *options) listen() (protocol func(context.Context, net.Listener, *mounts
 	return protocol, name + l.Addr().String(), l, nil
 }
 
+// headTime is how long a client may take for the head of a request.
+var headTime = time.Minute
+
+// newServer is an http.Server whose connections end without anybody's help.
+// Bodies and responses may take their time: handlers limit that, by
+// http.ResponseController.
+func newServer(h http.Handler) *http.Server {
+	return &http.Server{Handler: h, ErrorLog: errorLog, ReadHeaderTimeout: headTime, IdleTimeout: 2 * headTime}
+}
+
 // serveHTTP is the HTTP server.
 func serveHTTP(ctx context.Context, l net.Listener, m *mounts) error {
-	srv := &http.Server{Handler: m, ErrorLog: errorLog}
+	srv := newServer(m)
 	failed := make(chan error, 1)
 	go func() { failed <- srv.Serve(l) }()
 	select {

@@ -5,10 +5,13 @@ import (
 	"context"
 	"flag"
 	"io"
+	"net"
 	"net/http"
+	"os"
 	"strings"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -89,6 +92,65 @@ func TestMain_SeveralApps(t *testing.T) {
 	assert.Contains(t, list, `<a href="/one/two/">one/two</a>`)
 	http.DefaultClient.CloseIdleConnections()
 	assert.NoError(t, stop())
+}
+
+func TestMain_UnderscoresInNamesAreNoDashes(t *testing.T) {
+	only(t, map[string]http.HandlerFunc{"one": func(w http.ResponseWriter, r *http.Request) {
+		for _, p := range Environ(r) {
+			if strings.HasPrefix(p.Name, "HTTP_X") {
+				io.WriteString(w, p.Name+"="+p.Value+" ")
+			}
+		}
+		io.WriteString(w, r.Header.Get("X_User"))
+	}})
+	url, stop := standing(t)
+	r, err := http.NewRequest("GET", url, nil)
+	require.NoError(t, err)
+	r.Header = http.Header{"X_user": {"admin"}, "X-Other": {"x"}}
+	resp, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	body, err := io.ReadAll(resp.Body)
+	resp.Body.Close()
+	require.NoError(t, err)
+	assert.Equal(t, "HTTP_X_OTHER=x admin", string(body))
+	http.DefaultClient.CloseIdleConnections()
+	assert.NoError(t, stop())
+}
+
+// A client that is slow with its head, or has nothing to say, does not keep its
+// connection for good.
+func TestMain_ConnectionsHaveTimeLimits(t *testing.T) {
+	before := headTime
+	headTime = 100 * time.Millisecond
+	t.Cleanup(func() { headTime = before })
+	only(t, map[string]http.HandlerFunc{"one": where})
+	url, stop := standing(t)
+	c, err := net.Dial("tcp", strings.TrimPrefix(url, "http://"))
+	require.NoError(t, err)
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\nX-Slow: ")
+	_, err = io.ReadAll(c)
+	assert.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	srv := newServer(nil)
+	assert.Positive(t, srv.IdleTimeout)
+	assert.Zero(t, srv.ReadTimeout, "a body may be long in coming, and so may a response")
+	assert.Zero(t, srv.WriteTimeout)
+	assert.NoError(t, stop())
+}
+
+func TestMain_GatewaysListenOnTheLoopbackUnlessTold(t *testing.T) {
+	for addr, want := range map[string]string{":0": "127.0.0.1", "127.0.0.1:0": "127.0.0.1", "0.0.0.0:0": "::", "[::]:0": "::", "[::1]:0": "::1"} {
+		l, err := listenAt(addr)
+		if err != nil && strings.Contains(addr, "[") {
+			continue // a machine without IPv6
+		}
+		require.NoError(t, err)
+		ip := l.Addr().(*net.TCPAddr).IP
+		l.Close()
+		assert.Equal(t, want == "::", ip.IsUnspecified(), addr)
+		assert.Equal(t, want != "::", ip.IsLoopback(), addr)
+	}
 }
 
 func TestMain_ChosenApp(t *testing.T) {

@@ -195,7 +195,7 @@ func (o ownRequest) variables() []Pair {
 	}
 	fixed := len(environ)
 	for name, values := range r.Header {
-		if name == "Content-Type" || name == "Content-Length" || name == "Proxy" {
+		if name == "Content-Type" || name == "Content-Length" || name == "Proxy" || strings.Contains(name, "_") {
 			continue
 		}
 		separator := ", "

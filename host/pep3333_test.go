@@ -129,6 +129,9 @@ func TestPEP3333_05_HeadersAreMirroredAndAbsentOnesAbsent(t *testing.T) {
 	assert.Equal(t, "a=1; b=2", env.Vars["HTTP_COOKIE"])
 	assert.Equal(t, "example.org", env.Vars["HTTP_HOST"])
 	assert.Equal(t, "dash", env.Vars["HTTP_X_A"])
+	env = environOf(t, request("", "GET", "/", Pair{"X_Remote_User", "admin"}))
+	assert.NotContains(t, env.Vars, "HTTP_X_REMOTE_USER", "which would be X-Remote-User, a field that the server may have removed")
+	assert.Equal(t, []string{"admin"}, env.Header[http.CanonicalHeaderKey("X_Remote_User")])
 	assert.NotContains(t, env.Vars, "HTTP_PROXY")
 	assert.NotContains(t, env.Header, "Proxy")
 	for _, name := range []string{"CONTENT_LENGTH", "CONTENT_TYPE", "HTTP_USER_AGENT", "HTTPS"} {

@@ -78,7 +78,7 @@ func (v *validation) fields(env *host.Env) {
 			v.host(EnvironFields, "%q is not a header name", name)
 		case field == "PROXY":
 			v.host(EnvironFields, "there is a Proxy header")
-		case !ok && field != "CONTENT_LENGTH" && field != "CONTENT_TYPE":
+		case !ok && field != "CONTENT_LENGTH" && field != "CONTENT_TYPE" && !strings.Contains(name, "_"):
 			v.host(EnvironFields, "there is a header %s, and no HTTP_%s", name, field)
 		}
 	}
@@ -89,7 +89,7 @@ func variable(name string) string { return strings.ToUpper(strings.ReplaceAll(na
 
 func hasField(env *host.Env, field string) bool {
 	for name := range env.Header {
-		if variable(name) == field {
+		if variable(name) == field && !strings.Contains(name, "_") {
 			return true
 		}
 	}
