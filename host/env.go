@@ -34,10 +34,9 @@ type Env struct {
 	// Vars holds the CGI variables (RFC 3875): REQUEST_METHOD, SCRIPT_NAME,
 	// PATH_INFO, QUERY_STRING, SERVER_NAME, SERVER_PORT and SERVER_PROTOCOL are
 	// always there, CONTENT_TYPE, CONTENT_LENGTH, REMOTE_ADDR and the like where
-	// they are known. HTTP_* mirror Header, repeated fields joined, those
-	// with an underscore in their names left out. The deployer's parameters are here
-	// too. Values are byte strings, not
-	// necessarily UTF-8.
+	// they are known. HTTP_* mirror Header, repeated fields joined, those with an
+	// underscore in their names left out. The deployer's parameters are here too.
+	// Values are byte strings, not necessarily UTF-8.
 	Vars map[string]string
 
 	// Header holds the header fields, with their repetitions, but for Host. It
