@@ -195,3 +195,14 @@ func processesOf(path string) (pids []string) {
 	}
 	return pids
 }
+
+// A server that hands a client's Proxy field to a CGI program as HTTP_PROXY, as
+// RFC 3875 would have it, makes it a setting of the process.
+func TestCGI_ProxyFieldIsNoSettingOfTheProcess(t *testing.T) {
+	cmd := exec.Command(program(t))
+	cmd.Env = []string{"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "REQUEST_METHOD=GET", "PILLION_APP=behave", "HTTP_HOST=h",
+		"REQUEST_URI=/runtime?env=HTTP_PROXY&env=HTTP_HOST", "HTTP_PROXY=http://evil.example/"}
+	out, err := cmd.Output()
+	require.NoError(t, err)
+	assert.Contains(t, string(out), `"Env":{"HTTP_HOST":"h"}`)
+}
