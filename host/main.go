@@ -46,6 +46,9 @@ const stopTime = 5 * time.Second
 // rest as its path, as with SCRIPT_NAME. A server of CGI, FastCGI or SCGI chooses
 // an application by the variable PILLION_APP.
 //
+// An HTTP client has a minute for the head of a request, and an idle connection
+// two; bodies and responses are for handlers to limit.
+//
 // Main prints the address it listens at to standard output, runs the OnStart
 // functions before the first request and the OnStop functions after the last. On
 // SIGINT or SIGTERM it lets requests finish for 5 seconds. A failure is printed
