@@ -16,13 +16,16 @@ import (
 	"unsafe"
 )
 
-// A consumer is the one goroutine that takes a queue's commands. It owns
-// exchanges, the latest of each request slot.
+// A consumer takes a queue's commands, on one goroutine at a time: the leader.
 type consumer struct {
-	q         *C.pl_queue
-	in        *os.File
-	wait      syscall.RawConn // for in
-	exchanges []*exchange
+	q    *C.pl_queue
+	in   *os.File
+	wait syscall.RawConn // for in
+	lead
+
+	// The leader's.
+	exchanges []*exchange // the latest of each request slot
+	todo      *C.pl_req   // taken from the submission list, oldest first
 
 	waited bool
 	ready  func(uintptr) bool // c.isReady, made once
@@ -30,7 +33,7 @@ type consumer struct {
 
 // newConsumer fails if Go cannot wait for the queue's descriptor.
 func newConsumer(q *C.pl_queue) (*consumer, error) {
-	c := &consumer{q: q, in: os.NewFile(uintptr(q.in_fd), "pillion queue")}
+	c := &consumer{q: q, in: os.NewFile(uintptr(q.in_fd), "pillion queue"), lead: lead{pause: shortPause}}
 	err := c.in.SetReadDeadline(time.Time{})
 	if err == nil {
 		c.wait, err = c.in.SyscallConn()
@@ -61,17 +64,32 @@ func (c *consumer) isReady(uintptr) bool {
 		atomic.LoadUint32((*uint32)(&c.q.closing)) != 0
 }
 
+// run leads the queue until it is closed or somebody else leads.
 func (c *consumer) run() {
-	defer c.close()
 	for {
-		if c.drain() {
-			// Whoever was started gets a turn, and the owner time to ask for
-			// more, before this goroutine costs it a wake-up.
-			runtime.Gosched()
+		worked, leads := c.drain()
+		if !leads {
+			return
+		}
+		hot := c.hot()
+		if hot && c.nudge.Load() != 0 {
+			c.heed()
+			continue
+		}
+		if worked {
+			if !hot {
+				// Whoever was started gets a turn, and the owner time to ask
+				// for more, before this goroutine costs it a wake-up.
+				runtime.Gosched()
+			}
 			continue
 		}
 		closing := atomic.LoadUint32((*uint32)(&c.q.closing)) != 0
-		atomic.StoreUint32((*uint32)(&c.q.asleep), 1)
+		if hot && !closing {
+			c.doze()
+			continue
+		}
+		atomic.StoreUint32((*uint32)(&c.q.asleep), C.PL_ASLEEP)
 		if atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&c.q.subs))) != nil {
 			atomic.StoreUint32((*uint32)(&c.q.asleep), 0)
 			continue
@@ -81,39 +99,55 @@ func (c *consumer) run() {
 			for atomic.LoadUint32((*uint32)(&c.q.closing)) != 2 {
 				runtime.Gosched()
 			}
-			return
+			break
 		}
 		if err := c.sleep(); err != nil {
 			logError("PILLION-2004: cannot wait for requests: " + err.Error())
-			return
+			break
 		}
 		atomic.StoreUint32((*uint32)(&c.q.asleep), 0)
 	}
+	c.cool(false)
+	c.close()
 }
 
 // drain runs what has been asked for, oldest first, and says whether there was
-// anything.
-func (c *consumer) drain() bool {
-	newest := (*C.pl_req)(atomic.SwapPointer((*unsafe.Pointer)(unsafe.Pointer(&c.q.subs)), nil))
-	if newest == nil {
-		return false
+// anything and whether the goroutine still leads.
+func (c *consumer) drain() (worked, leads bool) {
+	if c.todo == nil && !c.take() {
+		return false, true
 	}
-	var oldest *C.pl_req
-	for r := newest; r != nil; {
-		next := r.sub_next
-		r.sub_next = oldest
-		oldest, r = r, next
-	}
-	for r := oldest; r != nil; {
-		next := r.sub_next
-		c.obey(r, atomic.SwapUint32((*uint32)(&r.cmds), 0))
+	for r := c.todo; r != nil; r = c.todo {
+		c.todo = r.sub_next
+		x := c.obey(r, atomic.SwapUint32((*uint32)(&r.cmds), 0))
 		unref(r)
-		r = next
+		switch {
+		case x == nil:
+		case !c.hot():
+			start(x)
+			c.came()
+		case !c.runHere(x):
+			return true, false
+		case c.nudge.Load()&nudgeCool != 0:
+			c.heed()
+		}
 	}
-	return true
+	return true, true
 }
 
-func (c *consumer) obey(r *C.pl_req, cmds uint32) {
+// take moves the submission list to todo. It is false if there is none.
+func (c *consumer) take() bool {
+	newest := (*C.pl_req)(atomic.SwapPointer((*unsafe.Pointer)(unsafe.Pointer(&c.q.subs)), nil))
+	for r := newest; r != nil; {
+		next := r.sub_next
+		r.sub_next = c.todo
+		c.todo, r = r, next
+	}
+	return newest != nil
+}
+
+// obey returns the request that is to run, if cmds begin one.
+func (c *consumer) obey(r *C.pl_req, cmds uint32) *exchange {
 	slot := int(r.slot)
 	if cmds&C.PL_CMD_SUBMIT != 0 {
 		for slot >= len(c.exchanges) {
@@ -131,9 +165,10 @@ func (c *consumer) obey(r *C.pl_req, cmds uint32) {
 	if cmds&C.PL_CMD_CREDIT != 0 {
 		x.room.wake()
 	}
-	if cmds&C.PL_CMD_SUBMIT != 0 {
-		start(x)
+	if cmds&C.PL_CMD_SUBMIT == 0 {
+		return nil
 	}
+	return x
 }
 
 // close runs after the owner has freed the queue and all its requests: nothing

@@ -39,6 +39,8 @@ type exchange struct {
 	body  gate
 	room  gate
 	serve bool
+	lead  *consumer // if it runs the request itself, in this turn
+	turn  uint64
 
 	// The request's goroutines.
 	sent    uint64
@@ -121,6 +123,9 @@ func (x *exchange) wait(g *gate, bit uint32, ready func() bool, announce func())
 		}
 		if announce != nil {
 			announce()
+		}
+		if x.lead != nil {
+			x.lead.pass(x.turn)
 		}
 		<-ch
 		atomic.AndUint32(waits, ^bit)

@@ -46,6 +46,10 @@ struct pl_part {
 #define PL_SIG_QUEUED  1u
 #define PL_SIG_ROOM    2u
 
+/* How a consumer waits: in Go's poller for in_fd, or in a futex. */
+#define PL_ASLEEP      1u
+#define PL_DOZES       2u
+
 /* What the goroutine waits for. */
 #define PL_WAIT_BODY   1u
 #define PL_WAIT_CREDIT 2u
@@ -126,7 +130,7 @@ struct pl_queue {
     pl_req   *comps;                /* shared: completion list, newest first   */
     pl_req   *recycled;             /* shared                                  */
     uint32_t  refs;                 /* shared: owner, consumer, requests       */
-    uint32_t  asleep;               /* shared: the consumer waits on in_fd     */
+    uint32_t  asleep;               /* shared: how the consumer waits, or 0    */
     uint32_t  armed;                /* shared: the next completion announces   */
     uint32_t  announced;            /* shared: out_fd has been written         */
     uint32_t  closing;              /* shared: 1 the owner has gone, 2 for good */

@@ -1,9 +1,11 @@
 /* The queue drive: lists between the owner's thread and the goroutines. */
 
 #include <errno.h>
+#include <linux/futex.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "internal.h"
@@ -23,8 +25,15 @@ static void eventfd_add(int32_t fd)
 /* The consumer sleeps only after it has said so and looked once more. */
 static void wake(pl_queue *q)
 {
-    if (pl_load(&q->asleep) && pl_swap(&q->asleep, 0)) {
-        pl_add(&pl_count.wakes_in, 1);
+    uint32_t how = pl_load(&q->asleep) != 0 ? pl_swap(&q->asleep, 0) : 0;
+
+    if (how == 0) {
+        return;
+    }
+    pl_add(&pl_count.wakes_in, 1);
+    if (how == PL_DOZES) {
+        syscall(SYS_futex, &q->asleep, FUTEX_WAKE_PRIVATE, 1, NULL, NULL, 0);
+    } else {
         eventfd_add(q->in_fd);
     }
 }
@@ -288,6 +297,28 @@ int32_t pillion_flush(uint64_t queue)
         return PILLION_E_GONE;
     }
     hand_over(q);
+    return PILLION_OK;
+}
+
+int32_t pillion_peek(uint64_t queue, uint32_t *n)
+{
+    int32_t   rc = pl_guard();
+    pl_queue *q;
+
+    if (rc != PILLION_OK) {
+        return rc;
+    }
+    if (n == NULL) {
+        return PILLION_E_ARG;
+    }
+    q = pl_handle_find(PL_KIND_QUEUE, queue);
+    if (q == NULL) {
+        return PILLION_E_GONE;
+    }
+    if (pl_load(&q->armed)) {
+        pl_store(&q->armed, 0);
+    }
+    *n = q->ready != NULL || pl_load(&q->comps) != NULL;
     return PILLION_OK;
 }
 

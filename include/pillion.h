@@ -880,6 +880,18 @@ PILLION_EXPORT int32_t pillion_poll(uint64_t queue, pillion_event *events, uint3
 PILLION_EXPORT int32_t pillion_flush(uint64_t queue);
 
 /*
+ * Sets *n to 1 if pillion_poll() has something to hand out, else to 0. For an
+ * event loop that would rather look again in its next turn than sleep: from here
+ * on nothing is announced on the queue's descriptor. The next pillion_poll() ends
+ * that, and has to come before the owner waits for the descriptor. Since 1.1.
+ *
+ * Owner only. Never enters Go, never blocks.
+ *
+ * PILLION_OK, PILLION_E_ARG (n is NULL), PILLION_E_GONE, PILLION_E_FORKED
+ */
+PILLION_EXPORT int32_t pillion_peek(uint64_t queue, uint32_t *n);
+
+/*
  * Says that bytes of response body have been sent and may be reused: the
  * oldest that were handed out and not credited. Lets a waiting Write go on.
  *

@@ -83,6 +83,7 @@
     X(feed_trailers, int32_t,      (uint64_t, const pillion_pair *, uint32_t))     \
     X(poll,          int32_t,      (uint64_t, pillion_event *, uint32_t, uint32_t, uint32_t *)) \
     X(flush,         int32_t,      (uint64_t))                                 \
+    X(peek,          int32_t,      (uint64_t, uint32_t *))                     \
     X(credit,        int32_t,      (uint64_t, uint64_t))                       \
     X(cancel,        int32_t,      (uint64_t))                                 \
     X(release,       int32_t,      (uint64_t))

@@ -19,7 +19,7 @@ import (
 // TestABI runs the scenarios of c/abi*.c, each in a process of its own: a
 // library can be started once in a process.
 func TestABI(t *testing.T) {
-	program := cProgram(t, "abi", "abi_args", "abi_life", "abi_queues", "abi_serve", "abi_event", "abi_files", "abi_hijack", "abi_load")
+	program := cProgram(t, "abi", "abi_args", "abi_life", "abi_queues", "abi_serve", "abi_event", "abi_files", "abi_hijack", "abi_hot", "abi_load")
 	names, err := exec.Command(program, library(t, "one")).Output()
 	require.NoError(t, err)
 	for _, name := range strings.Fields(string(names)) {
@@ -92,7 +92,7 @@ func initialised(t *testing.T) string {
 
 // TestLoader_SaysWhatIsWrong loads what is no library.
 func TestLoader_SaysWhatIsWrong(t *testing.T) {
-	program := cProgram(t, "abi", "abi_args", "abi_life", "abi_queues", "abi_serve", "abi_event", "abi_files", "abi_hijack", "abi_load")
+	program := cProgram(t, "abi", "abi_args", "abi_life", "abi_queues", "abi_serve", "abi_event", "abi_files", "abi_hijack", "abi_hot", "abi_load")
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text.so")
 	require.NoError(t, os.WriteFile(text, []byte("no library at all"), 0o755))

@@ -180,6 +180,7 @@ int32_t pillion_feed(uint64_t request, const char *bytes, uint64_t len, int32_t 
 int32_t pillion_feed_trailers(uint64_t request, const pillion_pair *trailers, uint32_t trailers_len);
 int32_t pillion_poll(uint64_t queue, pillion_event *events, uint32_t event_size, uint32_t cap, uint32_t *n);
 int32_t pillion_flush(uint64_t queue);
+int32_t pillion_peek(uint64_t queue, uint32_t *n);
 int32_t pillion_credit(uint64_t request, uint64_t bytes);
 int32_t pillion_cancel(uint64_t request);
 int32_t pillion_release(uint64_t request);

@@ -132,6 +132,11 @@ typedef struct {
     uint64_t                       queue;
     ngx_connection_t              *connection;
     ngx_event_t                    flush;
+    ngx_event_t                    look;
+    ngx_uint_t                     looks;
+    ngx_uint_t                     looks_skipped;
+    ngx_uint_t                     looks_to_skip;
+    ngx_uint_t                     waiting;
     ngx_str_t                      library;
     unsigned                       loaded:1;
 } ngx_http_pillion_worker_t;

@@ -10,6 +10,8 @@
 
 #define NGX_HTTP_PILLION_BATCH       64
 #define NGX_HTTP_PILLION_LINE        1800
+#define NGX_HTTP_PILLION_LOOKS       24
+#define NGX_HTTP_PILLION_SKIPS       255
 
 
 static ngx_http_pillion_main_conf_t *ngx_http_pillion_used_conf(
@@ -22,6 +24,7 @@ static ngx_int_t ngx_http_pillion_gomaxprocs(ngx_cycle_t *cycle,
 static ngx_fd_t ngx_http_pillion_crash_fd(ngx_log_t *log);
 static void ngx_http_pillion_poll_handler(ngx_event_t *ev);
 static void ngx_http_pillion_flush_handler(ngx_event_t *ev);
+static void ngx_http_pillion_look_handler(ngx_event_t *ev);
 static int32_t ngx_http_pillion_log_level(ngx_log_t *log);
 static void ngx_http_pillion_log(void *data, int32_t level, const char *msg,
     uint64_t len);
@@ -268,6 +271,11 @@ ngx_http_pillion_start_queue(ngx_cycle_t *cycle)
     ev->data = c;
     ev->log = cycle->log;
 
+    ev = &ngx_http_pillion_worker.look;
+    ev->handler = ngx_http_pillion_look_handler;
+    ev->data = c;
+    ev->log = cycle->log;
+
     return NGX_OK;
 }
 
@@ -490,6 +498,7 @@ ngx_http_pillion_release(ngx_http_pillion_ctx_t *ctx)
     (void) ngx_http_pillion_worker.api.release(ctx->handle);
 
     ctx->handle = 0;
+    ngx_http_pillion_worker.waiting--;
 
     ngx_http_pillion_post_flush();
 }
@@ -509,9 +518,65 @@ ngx_http_pillion_post_flush(void)
 static void
 ngx_http_pillion_flush_handler(ngx_event_t *ev)
 {
-    if (ngx_http_pillion_worker.queue) {
-        (void) ngx_http_pillion_worker.api.flush(ngx_http_pillion_worker.queue);
+    ngx_http_pillion_worker_t  *w;
+
+    w = &ngx_http_pillion_worker;
+
+    if (w->queue == 0) {
+        return;
     }
+
+    (void) w->api.flush(w->queue);
+
+    if (w->waiting == 0 || w->look.posted) {
+        return;
+    }
+
+    if (w->looks_skipped < w->looks_to_skip) {
+        w->looks_skipped++;
+        return;
+    }
+
+    w->looks = 0;
+
+    ngx_post_event(&w->look, &ngx_posted_next_events);
+}
+
+
+/*
+ * Falling asleep and being woken takes longer than most handlers: a few turns
+ * of the event loop look for responses before it waits for events.  As long as
+ * that finds nothing, it is tried less and less often.
+ */
+
+static void
+ngx_http_pillion_look_handler(ngx_event_t *ev)
+{
+    uint32_t                    n;
+    ngx_http_pillion_worker_t  *w;
+
+    w = &ngx_http_pillion_worker;
+
+    if (w->queue == 0 || w->api.peek(w->queue, &n) != PILLION_OK) {
+        return;
+    }
+
+    if (n == 0 && ++w->looks < NGX_HTTP_PILLION_LOOKS) {
+        ngx_post_event(ev, &ngx_posted_next_events);
+        return;
+    }
+
+    w->looks_skipped = 0;
+
+    if (n) {
+        w->looks_to_skip = 0;
+
+    } else {
+        w->looks_to_skip = ngx_min(w->looks_to_skip * 2 + 1,
+                                   NGX_HTTP_PILLION_SKIPS);
+    }
+
+    ngx_http_pillion_poll_handler(w->connection->read);
 }
 
 

@@ -253,7 +253,7 @@ ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
                    &ctx->app, rc, ctx->length, ctx->feeding);
 
     if (rc == PILLION_OK) {
-
+        ngx_http_pillion_worker.waiting++;
         ctx->start = ngx_current_msec;
         ctx->started = 1;
 

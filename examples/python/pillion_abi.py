@@ -207,6 +207,7 @@ FUNCTIONS = {
     "pillion_feed_trailers": (_c.c_int32, [_c.c_uint64, _c.POINTER(pillion_pair), _c.c_uint32]),
     "pillion_poll": (_c.c_int32, [_c.c_uint64, _c.POINTER(pillion_event), _c.c_uint32, _c.c_uint32, _c.POINTER(_c.c_uint32)]),
     "pillion_flush": (_c.c_int32, [_c.c_uint64]),
+    "pillion_peek": (_c.c_int32, [_c.c_uint64, _c.POINTER(_c.c_uint32)]),
     "pillion_credit": (_c.c_int32, [_c.c_uint64, _c.c_uint64]),
     "pillion_cancel": (_c.c_int32, [_c.c_uint64]),
     "pillion_release": (_c.c_int32, [_c.c_uint64]),

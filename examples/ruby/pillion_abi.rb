@@ -182,6 +182,7 @@ module PillionABI
     "int32_t pillion_feed_trailers(uint64_t, void *, uint32_t)",
     "int32_t pillion_poll(uint64_t, void *, uint32_t, uint32_t, void *)",
     "int32_t pillion_flush(uint64_t)",
+    "int32_t pillion_peek(uint64_t, void *)",
     "int32_t pillion_credit(uint64_t, uint64_t)",
     "int32_t pillion_cancel(uint64_t)",
     "int32_t pillion_release(uint64_t)",

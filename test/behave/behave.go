@@ -64,6 +64,7 @@ func Handler() http.Handler {
 		"/log":             serveLog,
 		"/runtime":         serveRuntime,
 		"/stacks":          serveStacks,
+		"/runner":          serveRunner,
 		"/tls":             serveTLS,
 		"/limited":         serveLimited,
 	} {

@@ -301,7 +301,8 @@ char *guarded(const char *s)
 
 
 static const scenario *const tables[] = { abi_args, abi_life, abi_queues, abi_serve,
-                                         abi_event, abi_files, abi_hijack, abi_load };
+                                         abi_event, abi_files, abi_hijack, abi_hot,
+                                         abi_load };
 
 int main(int argc, char **argv)
 {

@@ -92,6 +92,7 @@ extern const scenario abi_serve[];
 extern const scenario abi_event[];
 extern const scenario abi_files[];
 extern const scenario abi_hijack[];
+extern const scenario abi_hot[];
 extern const scenario abi_load[];
 
 #endif

@@ -250,6 +250,7 @@ TYPE(pillion_feed, int32_t (*)(uint64_t, const char *, uint64_t, int32_t, uint64
 TYPE(pillion_feed_trailers, int32_t (*)(uint64_t, const pillion_pair *, uint32_t));
 TYPE(pillion_poll, int32_t (*)(uint64_t, pillion_event *, uint32_t, uint32_t, uint32_t *));
 TYPE(pillion_flush, int32_t (*)(uint64_t));
+TYPE(pillion_peek, int32_t (*)(uint64_t, uint32_t *));
 TYPE(pillion_credit, int32_t (*)(uint64_t, uint64_t));
 TYPE(pillion_cancel, int32_t (*)(uint64_t));
 TYPE(pillion_release, int32_t (*)(uint64_t));
