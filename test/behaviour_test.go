@@ -174,23 +174,27 @@ func TestBehaviour(t *testing.T) {
 		}
 	}
 	for _, h := range hosts {
-		t.Run(h.name, func(t *testing.T) {
-			againstHost(t, h.name, h.start, rows)
-		})
-		if sanitizing() {
-			continue // the applications' form is no matter for the C side
+		for _, form := range []string{"", "-app"} {
+			if sanitizing() && form != "" {
+				continue // the applications' form is no matter for the C side
+			}
+			t.Run(h.name+form, func(t *testing.T) {
+				if h.name != "memory" { // whose goroutines are this process's, and are counted
+					t.Parallel()
+				}
+				if form != "" {
+					asApps(t)
+				}
+				againstHost(t, h.name, h.start, rows)
+			})
 		}
-		t.Run(h.name+"-app", func(t *testing.T) {
-			asApps(t)
-			againstHost(t, h.name, h.start, rows)
-		})
 	}
 }
 
 // againstHost runs the rows that apply to a host.
 func againstHost(t *testing.T, name string, start func(*testing.T) *server, rows []row) {
 	s := start(t)
-	require.Equal(t, processForm == "app", s.runtime(t, "").AsApp)
+	require.Equal(t, formOf(t) == "app", s.runtime(t, "").AsApp)
 	returnsToBaseline(t, s)
 	for _, r := range rows {
 		if why, ok := exceptions[name][r.name]; ok {

@@ -4,7 +4,6 @@ package test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -96,18 +95,7 @@ func startCGI(t *testing.T) *server {
 			t.Log(tail(log()))
 		}
 	})
-	eventually(t, "httpd listens", func() bool {
-		select {
-		case <-exited:
-			t.Fatalf("httpd has ended: %s", log())
-		default:
-		}
-		c, err := net.Dial("tcp", addr)
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	awaitListening(t, "httpd", addr, exited, log)
 	return s
 }
 

@@ -5,7 +5,6 @@ package test
 
 import (
 	"fmt"
-	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -43,13 +42,12 @@ func apacheBuild(t *testing.T) (binary, module, modules string) {
 	if err != nil {
 		missing(t, "apache2-dev")
 	}
-	kind := "apache"
+	kind, flags := "apache", os.Environ()
 	if sanitizing() {
 		kind = "apache-sanitized"
-		t.Setenv("CFLAGS", sanitizers)
-		t.Setenv("LDFLAGS", "-fsanitize=address,undefined")
+		flags = append(flags, "CFLAGS="+sanitizers, "LDFLAGS=-fsanitize=address,undefined")
 	}
-	dir := buildCached(t, kind, []string{"../examples/apache", "../include"}, "../examples/apache/build.sh")
+	dir := buildCached(t, kind, []string{"../examples/apache", "../include"}, flags, "../examples/apache/build.sh")
 	return binary, filepath.Join(dir, "mod_pillion.so"), strings.TrimSpace(string(out))
 }
 
@@ -159,7 +157,7 @@ MaxRequestWorkers 60
 `
 
 // text is the configuration for httpd.
-func (c *apacheConf) text(module, modules, dir string, port int) string {
+func (c *apacheConf) text(t *testing.T, module, modules, dir string, port int) string {
 	mpm, limits, host, events := c.mpm, c.limits, c.host, ""
 	if mpm == "" {
 		mpm = "event"
@@ -197,7 +195,7 @@ func (c *apacheConf) text(module, modules, dir string, port int) string {
 	}
 	text := strings.NewReplacer("@main@", c.main, "@host@", host, "@hosts@", c.hosts).Replace(apacheText)
 	return strings.NewReplacer("@module@", module, "@modules@", modules, "@limits@", limits, "@level@", level,
-		"@library@", library, "@load@", load.String(), "@user@", user, "@events@", events, "@form@", processForm,
+		"@library@", library, "@load@", load.String(), "@user@", user, "@events@", events, "@form@", formOf(t),
 		"@dir@", dir, "@port@", strconv.Itoa(port)).Replace(text)
 }
 
@@ -223,7 +221,7 @@ func (c apacheConf) prepare(t *testing.T) (*apache, string) {
 	default:
 		copyFile(t, c.library, a.path("app.so"))
 	}
-	a.write(c.text(module, modules, a.dir, a.port))
+	a.write(c.text(t, module, modules, a.dir, a.port))
 	return a, binary
 }
 
@@ -266,18 +264,7 @@ func (c apacheConf) start(t *testing.T) *apache {
 	go func() { cmd.Wait(); close(a.exited) }()
 	t.Cleanup(a.stop)
 
-	eventually(t, "httpd listens", func() bool {
-		select {
-		case <-a.exited:
-			t.Fatalf("httpd has ended: %s\n%s", a.read("stderr"), a.read("error.log"))
-		default:
-		}
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	awaitListening(t, "httpd", addr, a.exited, func() string { return a.read("stderr") + a.read("error.log") })
 	return a
 }
 

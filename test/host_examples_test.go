@@ -60,11 +60,12 @@ func startExample(t *testing.T, name string) *server {
 	defer logFile.Close()
 	port := freePort(t)
 	cmd := exec.Command(program, library(t, "one"), fmt.Sprint(port), "/other:other", "/mounted=behave", "/:behave")
-	cmd.Env = slices.Concat(os.Environ(), sanitizerEnv, formEnv())
+	cmd.Env = slices.Concat(os.Environ(), sanitizerEnv, formEnv(t))
 	cmd.Stderr = logFile
 	require.NoError(t, cmd.Start())
-	exited := make(chan error, 1)
-	go func() { exited <- cmd.Wait() }()
+	var ended error
+	exited := make(chan struct{})
+	go func() { ended = cmd.Wait(); close(exited) }()
 
 	readLog := func() string {
 		b, _ := os.ReadFile(logName)
@@ -76,8 +77,8 @@ func startExample(t *testing.T, name string) *server {
 		s.client.CloseIdleConnections()
 		cmd.Process.Signal(syscall.SIGTERM)
 		select {
-		case err := <-exited:
-			assert.NoError(t, err, tail(readLog()))
+		case <-exited:
+			assert.NoError(t, ended, tail(readLog()))
 		case <-time.After(patience):
 			cmd.Process.Signal(syscall.SIGABRT) // with Go's stacks
 			<-exited
@@ -85,12 +86,6 @@ func startExample(t *testing.T, name string) *server {
 		}
 		assertSane(t, readLog())
 	})
-	eventually(t, name+" to listen", func() bool {
-		c, err := s.dial()
-		if err == nil {
-			c.Close()
-		}
-		return err == nil
-	})
+	awaitListening(t, name, addr, exited, readLog)
 	return s
 }

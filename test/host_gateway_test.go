@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -59,25 +60,25 @@ func init() {
 	}
 }
 
-// asApps gives the hosts of a test their applications in the form of Apps.
+// forms are those of the applications that tests want, by the test's name.
+var forms sync.Map
+
+// asApps gives the hosts that a test starts their applications in the form of
+// Apps.
 func asApps(t *testing.T) {
-	behave.AsApp(true)
-	processForm = "app"
-	t.Cleanup(func() {
-		behave.AsApp(false)
-		processForm = ""
-	})
+	forms.Store(t.Name(), "app")
+	t.Cleanup(func() { forms.Delete(t.Name()) })
 }
 
-var processForm string
+// formOf is what BEHAVE_FORM has to be in the processes of a test.
+func formOf(t *testing.T) string {
+	form, _ := forms.Load(t.Name())
+	name, _ := form.(string)
+	return name
+}
 
 // formEnv is what the environment of a host's process needs for that.
-func formEnv() []string {
-	if processForm == "" {
-		return nil
-	}
-	return []string{behave.FormVariable + "=" + processForm}
-}
+func formEnv(t *testing.T) []string { return []string{behave.FormVariable + "=" + formOf(t)} }
 
 // program is the test applications as a program.
 func program(t *testing.T) string {
@@ -97,7 +98,7 @@ func startProgram(t *testing.T, args ...string) (addr string, log func() string)
 	require.NoError(t, err)
 	defer logFile.Close()
 	cmd := exec.Command(program(t), args...)
-	cmd.Env = append(os.Environ(), formEnv()...)
+	cmd.Env = append(os.Environ(), formEnv(t)...)
 	cmd.Stderr = logFile
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)

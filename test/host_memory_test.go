@@ -20,9 +20,11 @@ import (
 	"time"
 
 	"pillion/host"
+	"pillion/test/behave"
 )
 
 func startMemory(t *testing.T) *server {
+	behave.AsApp(formOf(t) == "app")
 	var conns sync.WaitGroup
 	s := newServer("memory", "http://memory", func() (net.Conn, error) {
 		near, far := net.Pipe()

@@ -5,7 +5,6 @@ package test
 
 import (
 	"fmt"
-	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,7 +37,7 @@ func nginxBuild(t *testing.T) (nginx, module string) {
 	t.Helper()
 	if sanitizing() {
 		dir := buildCached(t, "nginx-sanitized", []string{"../examples/nginx", "../include", "sanitized-nginx.sh"},
-			"./sanitized-nginx.sh", sanitizers)
+			nil, "./sanitized-nginx.sh", sanitizers)
 		return filepath.Join(dir, "nginx"), filepath.Join(dir, "ngx_http_pillion_module.so")
 	}
 	if nginxBinary() == "" {
@@ -47,13 +46,13 @@ func nginxBuild(t *testing.T) (nginx, module string) {
 	if _, err := os.Stat("/usr/share/nginx/src/configure"); err != nil {
 		missing(t, "nginx-dev")
 	}
-	dir := buildCached(t, "module", []string{"../examples/nginx", "../include"}, "../examples/nginx/build.sh")
+	dir := buildCached(t, "module", []string{"../examples/nginx", "../include"}, nil, "../examples/nginx/build.sh")
 	return nginxBinary(), filepath.Join(dir, "ngx_http_pillion_module.so")
 }
 
-// buildCached runs command with a directory as its first argument, unless it
-// has been run for the same sources.
-func buildCached(t *testing.T, kind string, sources []string, command string, args ...string) string {
+// buildCached runs command in an environment, nil for this process's own, with a
+// directory as its first argument, unless it has been run for the same sources.
+func buildCached(t *testing.T, kind string, sources, env []string, command string, args ...string) string {
 	t.Helper()
 	return builtOnce(kind).get(t, func() (string, []byte, error) {
 		dir, there, finish, err := cached(kind, sources...)
@@ -69,7 +68,9 @@ func buildCached(t *testing.T, kind string, sources []string, command string, ar
 		}
 		defer os.RemoveAll(tmp)
 		os.Chmod(tmp, 0o755)
-		out, err := exec.Command(command, append([]string{tmp}, args...)...).CombinedOutput()
+		cmd := exec.Command(command, append([]string{tmp}, args...)...)
+		cmd.Env = env
+		out, err := cmd.CombinedOutput()
 		if err == nil {
 			err = finish(tmp)
 		}
@@ -110,16 +111,8 @@ const everything = `
     location /other { pillion_pass other; }
 `
 
-func freePort(t *testing.T) int {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
-}
-
 // text is the configuration for nginx.
-func (c *conf) text(module, dir string, port int) string {
+func (c *conf) text(t *testing.T, module, dir string, port int) string {
 	server := c.server
 	if server == "" {
 		server = everything
@@ -133,8 +126,8 @@ func (c *conf) text(module, dir string, port int) string {
 		library = "pillion_library " + filepath.Join(dir, "app.so") + ";"
 	}
 	env := ""
-	if c.library != "none" && formEnv() != nil {
-		env = "pillion_env " + formEnv()[0] + ";"
+	if c.library != "none" && formOf(t) != "" {
+		env = "pillion_env " + formEnv(t)[0] + ";"
 	}
 	level := c.level
 	if level == "" {
@@ -185,7 +178,7 @@ func (c conf) prepare(t *testing.T) (*nginx, string) {
 	default:
 		copyFile(t, c.library, n.path("app.so"))
 	}
-	n.write(c.text(module, n.dir, n.port))
+	n.write(c.text(t, module, n.dir, n.port))
 	return n, binary
 }
 
@@ -231,18 +224,7 @@ func (c conf) start(t *testing.T) *nginx {
 	go func() { cmd.Wait(); close(n.exited) }()
 	t.Cleanup(n.stop)
 
-	eventually(t, "nginx listens", func() bool {
-		select {
-		case <-n.exited:
-			t.Fatalf("nginx has ended: %s\n%s", n.read("stderr"), n.read("error.log"))
-		default:
-		}
-		conn, err := net.Dial("tcp", addr)
-		if err == nil {
-			conn.Close()
-		}
-		return err == nil
-	})
+	awaitListening(t, "nginx", addr, n.exited, func() string { return n.read("stderr") + n.read("error.log") })
 	return n
 }
 

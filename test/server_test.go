@@ -10,15 +10,18 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
 	"strconv"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"pillion/test/behave"
@@ -49,6 +52,44 @@ func newServer(name, base string, dial func() (net.Conn, error), log func() stri
 // dialTCP dials addr. Its small receive buffer makes slow readers slow.
 func dialTCP(addr string) func() (net.Conn, error) {
 	return func() (net.Conn, error) { return net.DialTimeout("tcp", addr, patience) }
+}
+
+// freePort is a port that nobody listens on, for a server to be started. It is
+// below those that the system gives to clients: the thousands that other tests
+// have would sooner or later take it before the server does.
+func freePort(t *testing.T) int {
+	t.Helper()
+	const first, end = 10000, 32768
+	for {
+		port := first + rand.IntN(end-first)
+		if _, taken := ports.LoadOrStore(port, true); taken {
+			continue
+		}
+		if l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", port)); err == nil {
+			require.NoError(t, l.Close())
+			return port
+		}
+	}
+}
+
+var ports sync.Map // those that freePort has given
+
+// awaitListening waits until a server that has been started takes connections,
+// and gives up when it has ended.
+func awaitListening(t *testing.T, name, addr string, exited <-chan struct{}, log func() string) {
+	t.Helper()
+	eventually(t, name+" listens", func() bool {
+		select {
+		case <-exited:
+			t.Fatalf("%s has ended: %s", name, log())
+		default:
+		}
+		conn, err := net.Dial("tcp", addr)
+		if err == nil {
+			conn.Close()
+		}
+		return err == nil
+	})
 }
 
 var keys atomic.Int64
@@ -103,6 +144,25 @@ func (s *server) whole(t *testing.T, path string, headers ...string) answer {
 	a := s.get(t, path, headers...)
 	require.NoError(t, a.err)
 	return a
+}
+
+// pattern gets a response that must be Pattern(seed, n), of which it keeps none:
+// the large ones are many. It is returned without its body.
+func (s *server) pattern(t *testing.T, path, seed string, n int64) answer {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 2*patience)
+	defer cancel()
+	req, err := http.NewRequestWithContext(ctx, "GET", s.base+path, nil)
+	require.NoError(t, err)
+	res, err := s.client.Do(req)
+	require.NoError(t, err, path)
+	defer res.Body.Close()
+	h := sha256.New()
+	got, err := io.Copy(h, res.Body)
+	require.NoError(t, err, path)
+	assert.Equal(t, n, got, path)
+	assert.Equal(t, behave.PatternHash(seed, n), hex.EncodeToString(h.Sum(nil)), path)
+	return answer{Response: res}
 }
 
 // into decodes a JSON answer.
