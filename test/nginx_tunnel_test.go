@@ -66,6 +66,16 @@ func TestNginx_TunnelTimeoutEndsIdleTunnels(t *testing.T) {
 	})
 }
 
+func TestNginx_TunnelTimeoutEndsTunnelsThatAreNotRead(t *testing.T) {
+	plainAndTLS(t, conf{http: "pillion_tunnel_timeout 400ms;"}, func(t *testing.T, n *nginx) {
+		returnsToBaseline(t, n.server)
+		key := newKey()
+		n.tunnel(t, "how=fill&n=1000000000&key="+key)
+		n.await(t, key+"/out")
+		n.awaitLog(t, "was idle")
+	})
+}
+
 func TestNginx_TunnelOfAClientThatDoesNotReadEnds(t *testing.T) {
 	plainAndTLS(t, conf{http: "send_timeout 300ms;"}, func(t *testing.T, n *nginx) {
 		returnsToBaseline(t, n.server)
@@ -129,13 +139,21 @@ func TestNginx_TunnelOfAVanishedClient(t *testing.T) {
 				assert.Contains(t, n.await(t, key+"/out"), c.out)
 			}
 		}
-		// A client that resets what it had only half closed.
+		// Clients that reset what they had only half closed.
 		key := newKey()
 		w := n.tunnel(t, "how=hold&key="+key)
 		require.NoError(t, tcpOf(w.Conn).CloseWrite())
 		require.NoError(t, tcpOf(w.Conn).SetLinger(0))
 		w.Close()
 		n.tell(t, key+"/go")
+		n.await(t, key+"/out")
+
+		key = newKey()
+		w = n.tunnel(t, "how=fill&n=1000000000&key="+key)
+		require.NoError(t, w.Conn.(interface{ CloseWrite() error }).CloseWrite())
+		stall(t, func() int64 { return n.count(t, key) })
+		require.NoError(t, tcpOf(w.Conn).SetLinger(0))
+		require.NoError(t, tcpOf(w.Conn).Close())
 		n.await(t, key+"/out")
 	})
 }

@@ -268,6 +268,7 @@ ngx_http_pillion_tunnel_in(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
 
         if (err) {
             ngx_connection_error(c, err, "client closed the connection");
+            c->error = 1;
             return NGX_ERROR;
         }
 
@@ -605,6 +606,16 @@ ngx_http_pillion_tunnel_timeout(ngx_http_request_t *r,
     ngx_log_error(NGX_LOG_INFO, r->connection->log, NGX_ETIMEDOUT,
                   "PILLION-4215: the connection that application \"%V\" has "
                   "taken over was idle", &ctx->app);
+
+    if (ctx->busy) {
+
+        /* the client does not read */
+
+        r->connection->timedout = 1;
+
+        ngx_http_pillion_finalize(r, ctx, NGX_ERROR);
+        return;
+    }
 
     ngx_http_pillion_close_tunnel(r, ctx);
 }

@@ -72,6 +72,7 @@ func converse(w http.ResponseWriter, r *http.Request, c net.Conn, rw *bufio.Read
 		buf := make([]byte, 32<<10)
 		for n := number(r, "n"); n > 0 && err == nil; n -= int64(len(buf)) {
 			_, err = c.Write(buf)
+			counter(key).Add(int64(len(buf)))
 		}
 	case "unread":
 		<-r.Context().Done()
