@@ -68,8 +68,12 @@ func builtOnce(name string) *once {
 func library(t *testing.T, version string) string {
 	return builtOnce("library "+version).get(t, func() (string, []byte, error) {
 		path := filepath.Join(workDir, "app-"+version+".so")
-		cmd := exec.Command("go", "build", "-buildvcs=false", "-buildmode=c-shared",
-			"-ldflags", "-X pillion/test/behave.Version="+version, "-o", path, "./app")
+		args := []string{"build", "-buildvcs=false", "-buildmode=c-shared",
+			"-ldflags", "-X pillion/test/behave.Version=" + version, "-o", path}
+		if racing() {
+			args = append(args, "-race")
+		}
+		cmd := exec.Command("go", append(args, "./app")...)
 		cmd.Env = os.Environ()
 		if sanitizing() {
 			cmd.Env = append(cmd.Env, "CGO_CFLAGS="+sanitizers, "CGO_LDFLAGS=-fsanitize=address,undefined")

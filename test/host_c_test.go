@@ -82,9 +82,9 @@ func assertNothingLeft(t *testing.T, c behave.Counts) {
 	assert.Equal(t, behave.Counts{}, c, "the library still holds something")
 }
 
-// insane is what sanitizers say, the validator, and Go when it gives up. UBSan gives a line and
-// a column, unlike a panic of a handler.
-var insane = regexp.MustCompile(`Sanitizer|:\d+: runtime error: |fatal error: |validate: the `)
+// insane is what sanitizers say, the race detector, the validator, and Go when it
+// gives up. UBSan gives a line and a column, unlike a panic of a handler.
+var insane = regexp.MustCompile(`Sanitizer|DATA RACE|:\d+: runtime error: |fatal error: |validate: the `)
 
 // assertSane asserts that neither a sanitizer nor the validator of Apps has found
 // anything.

@@ -189,15 +189,22 @@ func (n *nginx) write(text string) {
 	require.NoError(n.t, os.WriteFile(n.path("nginx.conf"), []byte(text), 0o644))
 }
 
-func (n *nginx) arguments() []string {
-	return []string{"-p", n.dir, "-e", n.path("error.log"), "-c", n.path("nginx.conf")}
+// command runs nginx with its ordinary arguments and those. Go's race detector
+// keeps the shadow of an address at more than twice that address: a library that
+// has it must not lie as high as the system would load it, but for setarch -L.
+func (n *nginx) command(binary string, args ...string) *exec.Cmd {
+	args = append([]string{"-p", n.dir, "-e", n.path("error.log"), "-c", n.path("nginx.conf")}, args...)
+	if racing() {
+		binary, args = "setarch", append([]string{"-L", binary}, args...)
+	}
+	return exec.Command(binary, args...)
 }
 
 // check runs nginx -t and returns what it says.
 func (c conf) check(t *testing.T) (string, error) {
 	t.Helper()
 	n, binary := c.prepare(t)
-	cmd := exec.Command(binary, append(n.arguments(), "-t")...)
+	cmd := n.command(binary, "-t")
 	cmd.Env = append(os.Environ(), sanitizerEnv...)
 	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	defer timer.Stop()
@@ -213,7 +220,7 @@ func (c conf) start(t *testing.T) *nginx {
 	addr := "127.0.0.1:" + strconv.Itoa(n.port)
 	n.server = newServer("nginx", "http://"+addr, dialTCP(addr), func() string { return n.read("error.log") })
 
-	cmd := exec.Command(binary, n.arguments()...)
+	cmd := n.command(binary)
 	cmd.Env = append(os.Environ(), sanitizerEnv...)
 	stderr, err := os.Create(n.path("stderr"))
 	require.NoError(t, err)

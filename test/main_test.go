@@ -3,6 +3,7 @@
 //
 //	PILLION_KEEP=1      keeps the temporary directories and prints where they are
 //	PILLION_SANITIZE=1  builds all C, and nginx, with ASan and UBSan
+//	PILLION_RACE=1      builds the library with Go's race detector
 package test
 
 import (
@@ -110,3 +111,5 @@ func root() string {
 }
 
 func sanitizing() bool { return os.Getenv("PILLION_SANITIZE") != "" }
+
+func racing() bool { return os.Getenv("PILLION_RACE") != "" }
