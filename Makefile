@@ -22,7 +22,7 @@ FFI_NEEDS    = python3 php-cli ruby gunicorn uwsgi-core uwsgi-plugin-python3 lib
 BENCH_NEEDS := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
                libapache2-mod-wsgi-py3 libnginx-mod-http-lua nghttp2-client wrk
 SANITIZED   := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn|TestConform
-RACED       := TestBehaviour/^nginx(-app|-tls|-buffering|-http2)?$$|TestNginx_Tunnel|TestNginx_Files
+RACED       := TestBehaviour/^(call|serve|queue|nginx|nginx-app|nginx-tls|nginx-buffering|nginx-http2)$$|TestNginx_Tunnel|TestNginx_Files
 VERSION     := $(shell sed -n '/^const char \*pillion_version/,/^}/s/.*return "\(.*\)";/\1/p' capi/state.c)
 
 PREFIX         := /usr/local

@@ -33,7 +33,7 @@ func startC(t *testing.T, drive string) *server {
 	defer logFile.Close()
 
 	cmd := exec.Command(program, library(t, "one"))
-	cmd.Env = slices.Concat(os.Environ(), sanitizerEnv, formEnv(t))
+	cmd.Env = slices.Concat(os.Environ(), sanitizerEnv, formEnv(t), raceEnv(t))
 	cmd.Stderr = logFile
 	stdout, err := cmd.StdoutPipe()
 	require.NoError(t, err)

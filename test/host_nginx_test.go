@@ -189,15 +189,11 @@ func (n *nginx) write(text string) {
 	require.NoError(n.t, os.WriteFile(n.path("nginx.conf"), []byte(text), 0o644))
 }
 
-// command runs nginx with its ordinary arguments and those. Go's race detector
-// keeps the shadow of an address at more than twice that address: a library that
-// has it must not lie as high as the system would load it, but for setarch -L.
+// command is nginx with its ordinary arguments, and with those.
 func (n *nginx) command(binary string, args ...string) *exec.Cmd {
-	args = append([]string{"-p", n.dir, "-e", n.path("error.log"), "-c", n.path("nginx.conf")}, args...)
-	if racing() {
-		binary, args = "setarch", append([]string{"-L", binary}, args...)
-	}
-	return exec.Command(binary, args...)
+	cmd := exec.Command(binary, append([]string{"-p", n.dir, "-e", n.path("error.log"), "-c", n.path("nginx.conf")}, args...)...)
+	cmd.Env = slices.Concat(os.Environ(), sanitizerEnv, raceEnv(n.t))
+	return cmd
 }
 
 // check runs nginx -t and returns what it says.
@@ -205,7 +201,6 @@ func (c conf) check(t *testing.T) (string, error) {
 	t.Helper()
 	n, binary := c.prepare(t)
 	cmd := n.command(binary, "-t")
-	cmd.Env = append(os.Environ(), sanitizerEnv...)
 	timer := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 	defer timer.Stop()
 	out, err := cmd.CombinedOutput()
@@ -221,7 +216,6 @@ func (c conf) start(t *testing.T) *nginx {
 	n.server = newServer("nginx", "http://"+addr, dialTCP(addr), func() string { return n.read("error.log") })
 
 	cmd := n.command(binary)
-	cmd.Env = append(os.Environ(), sanitizerEnv...)
 	stderr, err := os.Create(n.path("stderr"))
 	require.NoError(t, err)
 	defer stderr.Close()

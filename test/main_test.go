@@ -111,5 +111,3 @@ func root() string {
 }
 
 func sanitizing() bool { return os.Getenv("PILLION_SANITIZE") != "" }
-
-func racing() bool { return os.Getenv("PILLION_RACE") != "" }
