@@ -22,6 +22,7 @@ FFI_NEEDS    = python3 php-cli ruby gunicorn uwsgi-core uwsgi-plugin-python3 lib
 BENCH_NEEDS := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
                libapache2-mod-wsgi-py3 libnginx-mod-http-lua nghttp2-client wrk
 SANITIZED   := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn|TestConform
+CHECKED     := TestABI|TestQueue_|TestServe_|TestLog_
 RACED       := TestBehaviour/^(call|serve|queue|nginx|nginx-app|nginx-tls|nginx-buffering|nginx-http2)$$|TestNginx_Tunnel|TestNginx_Files
 VERSION     := $(shell sed -n '/^const char \*pillion_version/,/^}/s/.*return "\(.*\)";/\1/p' capi/state.c)
 
@@ -81,6 +82,8 @@ test:
 	@$(MAKE) -s library module
 	@go test -count=1 -timeout 40m -parallel 4 ./...
 	@go test -count=1 -race -skip Readme ./host/... ./capi/... ./examples/app
+	@GOEXPERIMENT=cgocheck2 go test -count=1 ./capi
+	@GOEXPERIMENT=cgocheck2 go test -count=1 -run '$(CHECKED)' ./test
 	@PILLION_RACE=1 go test -count=1 -timeout 30m -parallel 4 -run '$(RACED)' ./test
 	@PILLION_SANITIZE=1 go test -count=1 -timeout 30m -parallel 4 -run '$(SANITIZED)' ./test
 
