@@ -102,3 +102,18 @@ int32_t pl_app_check(uint64_t handle, uint32_t *index)
                ? PILLION_OK
                : PILLION_E_APP;
 }
+
+/* "" if there is no such application. Takes no lock. */
+const char *pl_app_name_at(uint32_t index, uint32_t *len)
+{
+    pl_app *a;
+
+    for (a = pl_load(&first); a != NULL; a = pl_load(&a->next)) {
+        if (a->index == index) {
+            *len = (uint32_t) a->len;
+            return a->name;
+        }
+    }
+    *len = 0;
+    return "";
+}

@@ -28,9 +28,11 @@ int32_t pl_ready(void);             /* OK only between init and stop           *
 uint64_t pl_handle_put(uint32_t kind, void *p);         /* 0: out of memory    */
 void    *pl_handle_find(uint32_t kind, uint64_t handle); /* NULL: gone          */
 void    *pl_handle_take(uint32_t kind, uint64_t handle); /* NULL: gone          */
+int      pl_handle_at(uint32_t kind, uint32_t i, void **p); /* 0: past the last */
 
 /* apps.c */
 int32_t pl_app_check(uint64_t handle, uint32_t *index);
+const char *pl_app_name_at(uint32_t index, uint32_t *len);
 
 /* request.c: a request's memory. */
 int32_t pl_request_check(const pillion_request *given, pillion_request *req, uint64_t *text_len,
@@ -57,6 +59,10 @@ void    pl_queue_reap(pl_queue *q);
 
 /* serve.c */
 void    pl_serve_reap(void);
+pl_queue *pl_serve_queue(void);     /* NULL before the first pillion_serve()   */
+
+/* crash.c */
+void    pl_crash_watch(int32_t fd);
 
 /* connection.c: the serve drive after HIJACK. */
 int32_t pl_connection_drive(pl_req *r, const pillion_io *io);

@@ -50,6 +50,11 @@ void pl_serve_reap(void)
     pthread_mutex_unlock(&lock);
 }
 
+pl_queue *pl_serve_queue(void)
+{
+    return pl_load(&common);
+}
+
 static int32_t check_io(const pillion_io *given, uint32_t flags, pillion_io *io)
 {
     if (given == NULL) {

@@ -130,11 +130,24 @@ static int descriptors(void)
     return n == 4;
 }
 
+static void close_both(int32_t a, int32_t b)
+{
+    int saved = errno;
+
+    if (a != -1) {
+        close(a);
+    }
+    if (b != -1) {
+        close(b);
+    }
+    errno = saved;
+}
+
 int32_t pillion_init(const pillion_config *given)
 {
     pillion_config config;
     uint32_t       expected = NEW;
-    int32_t        rc;
+    int32_t        rc, report_fd = -1;
 
     if (forked) {
         return PILLION_E_FORKED;
@@ -167,14 +180,16 @@ int32_t pillion_init(const pillion_config *given)
         return PILLION_E_OS;
     }
     if (config.crash_fd != 0) {
+        report_fd = fcntl(config.crash_fd, F_DUPFD_CLOEXEC, 3);
         config.crash_fd = fcntl(config.crash_fd, F_DUPFD_CLOEXEC, 3);
-        if (config.crash_fd == -1) {
+        if (report_fd == -1 || config.crash_fd == -1) {
+            close_both(report_fd, config.crash_fd);
             return PILLION_E_OS;
         }
     }
     if (!pl_cas(&state, &expected, STARTING)) {
         if (config.crash_fd != 0) {
-            close(config.crash_fd);
+            close_both(report_fd, config.crash_fd);
         }
         return expected == STOPPED ? PILLION_E_STOPPED : PILLION_E_STATE;
     }
@@ -183,6 +198,8 @@ int32_t pillion_init(const pillion_config *given)
     if (config.log_fd != 0) {
         log_fd = config.log_fd;
     }
+    (void) pl_go_apps();            /* returns when Go runs */
+    pl_crash_watch(report_fd);
     rc = pl_go_init(&config);
     pl_store(&state, rc == PILLION_OK ? READY : FAILED);
     return rc;

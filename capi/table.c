@@ -113,3 +113,16 @@ void *pl_handle_take(uint32_t kind, uint64_t handle)
     pthread_mutex_unlock(&t->lock);
     return p;
 }
+
+/* What the entry of that index holds, NULL if it is not in use. Takes no lock. */
+int pl_handle_at(uint32_t kind, uint32_t i, void **p)
+{
+    pl_entry *e;
+
+    if (i >= pl_load(&tables[kind].len)) {
+        return 0;
+    }
+    e = entry_at(&tables[kind], i);
+    *p = (pl_load(&e->gen) & 1) != 0 ? pl_load(&e->p) : NULL;
+    return 1;
+}

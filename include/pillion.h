@@ -66,6 +66,16 @@
  * PILLION_E_FORKED, at once, and does nothing.
  *
  *
+ * SIGNALS
+ *
+ * Go handles SIGSEGV, SIGBUS, SIGFPE, SIGPIPE and SIGURG from its start on.
+ * pillion_init() puts handlers of SIGABRT and SIGQUIT before the process's own,
+ * to which they pass on. What Go cannot recover from (a panic in a goroutine
+ * that an application started, a fault in C code that Go called) ends the
+ * process by SIGABRT, after a report: Go's, and then a line for each request in
+ * flight of the serve and the queue drive.
+ *
+ *
  * MEMORY
  *
  * Bytes are a pointer and a length. They are not NUL-terminated, may hold any
@@ -219,8 +229,9 @@ typedef struct pillion_config {
     /* Messages below this level are dropped (PILLION_LOG_INFO is 0). */
     int32_t             log_level;
 
-    /* Descriptor that receives the report of a fatal crash (with all stacks)
-     * besides standard error; 0 for none. Duplicated by the library. */
+    /* Descriptor that receives the report of a fatal crash (stacks, and the
+     * requests in flight, see SIGNALS) besides standard error; 0 for none.
+     * Duplicated by the library. */
     int32_t             crash_fd;
 
     /* CPUs that run Go code at once, as GOMAXPROCS; 0 leaves Go's choice. */

@@ -13,7 +13,7 @@ func init() {
 	behave.Register()
 	host.Handle(conform.App, conform.Handler())
 	host.Handle(conform.MixApp, conform.Mix())
-	behave.Library = counts
+	behave.Library, behave.Segfault = counts, segfault
 }
 
 func main() { host.Main() }

@@ -5,6 +5,11 @@ package main
 #include <string.h>
 #include "pillion.h"
 
+static void segfault(void)
+{
+    *(volatile int *) 8 = 1;
+}
+
 static pillion_stats_t stats(void)
 {
     pillion_stats_t s = PILLION_STATS_INIT;
@@ -28,3 +33,5 @@ func counts() behave.Counts {
 		WakesIn: int64(s.wakes_in), WakesOut: int64(s.wakes_out), Completed: int64(s.completed),
 	}
 }
+
+func segfault() { C.segfault() }

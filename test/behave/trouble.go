@@ -13,6 +13,7 @@ import (
 	"runtime"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"pillion/host"
@@ -124,6 +125,9 @@ func serveLate(w http.ResponseWriter, r *http.Request) {
 	}()
 }
 
+// Segfault faults in C; nil outside of a library.
+var Segfault func()
+
 // serveCrash ends the process, unless it is ?but=.
 func serveCrash(w http.ResponseWriter, r *http.Request) {
 	if r.URL.Query().Get("but") == strconv.Itoa(os.Getpid()) {
@@ -150,6 +154,10 @@ func serveCrash(w http.ResponseWriter, r *http.Request) {
 		var f func(n int) int
 		f = func(n int) int { return f(n+1) + 1 }
 		f(0)
+	case "cgo":
+		Segfault()
+	case "kill":
+		syscall.Kill(os.Getpid(), syscall.SIGKILL)
 	}
 }
 
