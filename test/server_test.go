@@ -128,9 +128,13 @@ func (s *server) try(method, path string, body io.Reader, headers ...string) (an
 	if err != nil {
 		return answer{}, err
 	}
+	return readAnswer(res), nil
+}
+
+func readAnswer(res *http.Response) answer {
 	defer res.Body.Close()
 	b, err := io.ReadAll(res.Body)
-	return answer{res, string(b), err}, nil
+	return answer{res, string(b), err}
 }
 
 func (s *server) get(t *testing.T, path string, headers ...string) answer {
@@ -264,9 +268,7 @@ func (s *server) send(t *testing.T, req *http.Request) answer {
 	defer cancel()
 	res, err := s.client.Do(req.WithContext(ctx))
 	require.NoError(t, err)
-	defer res.Body.Close()
-	b, err := io.ReadAll(res.Body)
-	return answer{res, string(b), err}
+	return readAnswer(res)
 }
 
 // counting counts what is written to it.

@@ -82,6 +82,13 @@ static ngx_command_t  ngx_http_pillion_commands[] = {
       offsetof(ngx_http_pillion_main_conf_t, stop_timeout),
       NULL },
 
+    { ngx_string("pillion_crash_limit"),
+      NGX_HTTP_MAIN_CONF|NGX_CONF_TAKE12,
+      ngx_http_pillion_crash_limit,
+      NGX_HTTP_MAIN_CONF_OFFSET,
+      0,
+      NULL },
+
     { ngx_string("pillion_pass"),
       NGX_HTTP_LOC_CONF|NGX_HTTP_LIF_CONF|NGX_HTTP_LMT_CONF|NGX_CONF_TAKE1,
       ngx_http_pillion_pass,
@@ -245,6 +252,8 @@ ngx_http_pillion_create_main_conf(ngx_conf_t *cf)
     conf->gc_percent = NGX_CONF_UNSET;
     conf->memory_limit = NGX_CONF_UNSET;
     conf->stop_timeout = NGX_CONF_UNSET_MSEC;
+    conf->crash_limit = NGX_CONF_UNSET;
+    conf->crash_time = NGX_CONF_UNSET_MSEC;
 
     return conf;
 }
@@ -259,6 +268,8 @@ ngx_http_pillion_init_main_conf(ngx_conf_t *cf, void *conf)
     ngx_conf_init_value(pmcf->gc_percent, 0);
     ngx_conf_init_value(pmcf->memory_limit, 0);
     ngx_conf_init_msec_value(pmcf->stop_timeout, 10000);
+    ngx_conf_init_value(pmcf->crash_limit, 10);
+    ngx_conf_init_msec_value(pmcf->crash_time, 10000);
 
     return NGX_CONF_OK;
 }

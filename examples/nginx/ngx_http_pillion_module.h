@@ -11,6 +11,9 @@
 #include <pillion_loader.h>
 
 
+#define NGX_HTTP_PILLION_CRASHES  1000  /* the most that are allowed */
+
+
 typedef struct {
     ngx_str_t                      name;
     ngx_str_t                      file;
@@ -30,6 +33,8 @@ typedef struct {
     ngx_int_t                      gc_percent;
     off_t                          memory_limit;
     ngx_msec_t                     stop_timeout;
+    ngx_int_t                      crash_limit;
+    ngx_msec_t                     crash_time;
 } ngx_http_pillion_main_conf_t;
 
 
@@ -137,6 +142,7 @@ typedef struct {
     ngx_uint_t                     looks_skipped;
     ngx_uint_t                     looks_to_skip;
     ngx_uint_t                     waiting;
+    ngx_event_t                    pause;
     ngx_str_t                      library;
     unsigned                       loaded:1;
 } ngx_http_pillion_worker_t;
@@ -197,6 +203,16 @@ ngx_int_t ngx_http_pillion_find_apps(ngx_http_pillion_main_conf_t *pmcf,
     ngx_log_t *log);
 void ngx_http_pillion_post_flush(void);
 void ngx_http_pillion_release(ngx_http_pillion_ctx_t *ctx);
+
+/* ngx_http_pillion_crash.c */
+
+ngx_int_t ngx_http_pillion_init_crashes(ngx_cycle_t *cycle);
+void ngx_http_pillion_count_crash(ngx_cycle_t *cycle,
+    ngx_http_pillion_main_conf_t *pmcf);
+ngx_msec_t ngx_http_pillion_pause(void);
+void ngx_http_pillion_mark(ngx_uint_t loaded);
+char *ngx_http_pillion_crash_limit(ngx_conf_t *cf, ngx_command_t *cmd,
+    void *conf);
 
 /* ngx_http_pillion_variables.c */
 

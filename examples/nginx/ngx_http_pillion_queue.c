@@ -16,6 +16,7 @@
 
 static ngx_http_pillion_main_conf_t *ngx_http_pillion_used_conf(
     ngx_cycle_t *cycle);
+static void ngx_http_pillion_pause_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_pillion_start(ngx_cycle_t *cycle,
     ngx_http_pillion_main_conf_t *pmcf);
 static ngx_int_t ngx_http_pillion_start_queue(ngx_cycle_t *cycle);
@@ -71,14 +72,14 @@ ngx_http_pillion_init_module(ngx_cycle_t *cycle)
 {
     ngx_http_pillion_main_conf_t  *pmcf;
 
-    if (!ngx_http_pillion_worker.loaded) {
-        return NGX_OK;
-    }
-
     pmcf = ngx_http_pillion_used_conf(cycle);
 
     if (pmcf == NULL) {
         return NGX_OK;
+    }
+
+    if (!ngx_http_pillion_worker.loaded) {
+        return ngx_http_pillion_init_crashes(cycle);
     }
 
     ngx_log_error(NGX_LOG_WARN, cycle->log, 0,
@@ -93,6 +94,8 @@ ngx_http_pillion_init_module(ngx_cycle_t *cycle)
 ngx_int_t
 ngx_http_pillion_init_process(ngx_cycle_t *cycle)
 {
+    ngx_msec_t                     pause;
+    ngx_event_t                   *ev;
     ngx_http_pillion_main_conf_t  *pmcf;
 
     if (ngx_process != NGX_PROCESS_WORKER && ngx_process != NGX_PROCESS_SINGLE)
@@ -106,13 +109,68 @@ ngx_http_pillion_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
+    ngx_http_pillion_count_crash(cycle, pmcf);
+
+    pause = ngx_http_pillion_pause();
+
+    if (pause) {
+        ngx_log_error(NGX_LOG_CRIT, cycle->log, 0,
+                      "PILLION-4181: workers crash too often, so this one does "
+                      "not load \"%V\" for %M ms; until then requests for its "
+                      "applications get 503, others are served. Mend the "
+                      "application and reload nginx, or see "
+                      "\"pillion_crash_limit\"", &pmcf->library, pause);
+
+        ev = &ngx_http_pillion_worker.pause;
+        ev->handler = ngx_http_pillion_pause_handler;
+        ev->data = pmcf;
+        ev->log = cycle->log;
+        ev->cancelable = 1;
+
+        ngx_add_timer(ev, pause);
+
+        return NGX_OK;
+    }
+
     if (ngx_http_pillion_start(cycle, pmcf) != NGX_OK) {
+        ngx_http_pillion_mark(0);
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                       "PILLION-4102: this worker cannot serve and exits");
         return NGX_ERROR;
     }
 
     return NGX_OK;
+}
+
+
+static void
+ngx_http_pillion_pause_handler(ngx_event_t *ev)
+{
+    ngx_msec_t                     pause;
+    ngx_http_pillion_main_conf_t  *pmcf;
+
+    pmcf = ev->data;
+    pause = ngx_http_pillion_pause();
+
+    if (pause) {
+
+        /* another worker has tried, and crashed */
+
+        ngx_add_timer(ev, pause);
+        return;
+    }
+
+    ngx_log_error(NGX_LOG_NOTICE, ev->log, 0,
+                  "PILLION-4182: loading \"%V\" again, after a pause",
+                  &pmcf->library);
+
+    if (ngx_http_pillion_start((ngx_cycle_t *) ngx_cycle, pmcf) != NGX_OK) {
+        ngx_http_pillion_mark(0);
+        ngx_log_error(NGX_LOG_EMERG, ev->log, 0,
+                      "PILLION-4183: this worker cannot serve applications, "
+                      "requests for them get 503; mend what was said before "
+                      "this and reload nginx");
+    }
 }
 
 
@@ -137,6 +195,8 @@ ngx_http_pillion_start(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
     }
 
     ngx_memcpy(library->data, pmcf->library.data, library->len);
+
+    ngx_http_pillion_mark(1);
 
     if (pillion_loader_open((char *) pmcf->library.data,
                             &ngx_http_pillion_worker.api, err, sizeof(err))
@@ -417,6 +477,8 @@ ngx_http_pillion_exit_process(ngx_cycle_t *cycle)
     pthread_mutex_lock(&ngx_http_pillion_log_mutex);
     ngx_http_pillion_log_closed = 1;
     pthread_mutex_unlock(&ngx_http_pillion_log_mutex);
+
+    ngx_http_pillion_mark(0);
 }
 
 

@@ -105,6 +105,14 @@ ngx_http_pillion_choose_app(ngx_http_request_t *r,
 
     plcf = ctx->conf;
 
+    if (ngx_http_pillion_worker.pause.timer_set) {
+        ngx_log_error(NGX_LOG_WARN, r->connection->log, 0,
+                      "PILLION-4184: application \"%V\" is not loaded for "
+                      "another %M ms, after crashes", &ctx->app,
+                      ngx_http_pillion_pause());
+        return ngx_http_pillion_refuse(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE);
+    }
+
     if (ngx_http_pillion_worker.queue == 0) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
                       "PILLION-4203: no library is loaded, restart nginx");
@@ -143,11 +151,21 @@ static ngx_int_t
 ngx_http_pillion_refuse(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
     ngx_uint_t status)
 {
+    u_char           *p;
+    ngx_msec_t        pause;
     ngx_table_elt_t  *h;
 
     ctx->status = status;
 
     if (status == NGX_HTTP_SERVICE_UNAVAILABLE) {
+
+        pause = ngx_http_pillion_worker.pause.timer_set
+                ? ngx_http_pillion_pause() : 0;
+
+        p = ngx_pnalloc(r->pool, NGX_INT64_LEN);
+        if (p == NULL) {
+            return NGX_HTTP_INTERNAL_SERVER_ERROR;
+        }
 
         h = ngx_list_push(&r->headers_out.headers);
         if (h == NULL) {
@@ -158,7 +176,8 @@ ngx_http_pillion_refuse(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx,
 
         h->hash = 1;
         ngx_str_set(&h->key, "Retry-After");
-        ngx_str_set(&h->value, "1");
+        h->value.data = p;
+        h->value.len = ngx_sprintf(p, "%M", pause / 1000 + 1) - p;
         h->lowcase_key = (u_char *) "retry-after";
     }
 

@@ -128,9 +128,10 @@ func serveLate(w http.ResponseWriter, r *http.Request) {
 // Segfault faults in C; nil outside of a library.
 var Segfault func()
 
-// serveCrash ends the process, unless it is ?but=.
+// serveCrash ends the process, unless it is ?but=, or is not ?only=.
 func serveCrash(w http.ResponseWriter, r *http.Request) {
-	if r.URL.Query().Get("but") == strconv.Itoa(os.Getpid()) {
+	pid, q := strconv.Itoa(os.Getpid()), r.URL.Query()
+	if q.Get("but") == pid || q.Has("only") && q.Get("only") != pid {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
