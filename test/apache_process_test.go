@@ -15,7 +15,6 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"pillion/test/behave"
 )
 
 // install puts another build of the library where httpd finds it, by a rename.
@@ -34,48 +33,6 @@ MaxRequestWorkers 50
 MinSpareThreads 50
 MaxSpareThreads 50
 `
-
-func TestApache_GracefulRestartUnderLoadFailsNoRequest(t *testing.T) {
-	for _, mpm := range []string{"event", "worker", "prefork"} {
-		t.Run(mpm, func(t *testing.T) {
-			library(t, "two") // not to be built while the load runs
-			c := apacheConf{mpm: mpm}
-			if mpm != "prefork" {
-				c.limits = twoProcesses
-			}
-			a := c.start(t)
-			old := a.children()
-
-			l := startLoad(t, a.server)
-			version := func() string {
-				a.client.CloseIdleConnections()
-				var r behave.Runtime
-				a.get(t, "/runtime").into(t, &r)
-				return r.Version
-			}
-			eventually(t, "load", func() bool { return l.requests.Load() > 500 })
-			for _, to := range []string{"two", "one", "two"} {
-				a.install(to)
-				before := l.requests.Load()
-				a.signal(apacheGraceful)
-				eventually(t, "the new version "+to, func() bool { return version() == to })
-				eventually(t, "more load", func() bool { return l.requests.Load() > before+500 })
-			}
-			l.stop()
-			a.client.CloseIdleConnections()
-			for _, pid := range old {
-				eventually(t, "the old children's end", func() bool { return !running(pid) })
-			}
-			assert.Zero(t, l.failures.Load(), "first: %v", l.first.Load())
-			for line := range strings.Lines(a.read("access.log")) {
-				if strings.Contains(line, "/cross/") && !strings.HasPrefix(line, "200 ") {
-					assert.Fail(t, "dropped: "+line)
-				}
-			}
-			t.Logf("%d requests over three restarts, %d failed", l.requests.Load(), l.failures.Load())
-		})
-	}
-}
 
 func TestApache_GracefulStopLetsRequestsFinish(t *testing.T) {
 	for _, mpm := range []string{"event", "worker", "prefork"} {
@@ -156,35 +113,18 @@ func TestApache_StopAtOnceEndsPreforkInTheMiddleOfARequest(t *testing.T) {
 	assert.NotContains(t, a.log(), "exit signal")
 }
 
-func TestApache_CrashedChildIsReplacedAndTheStackIsLogged(t *testing.T) {
-	for _, c := range []struct{ how, logged string }{
-		{"panic", "a panic in a goroutine of its own"},
-		{"map", "concurrent map writes"},
-		{"stack", "stack overflow"},
-		{"exit", ""},
-	} {
-		t.Run(c.how, func(t *testing.T) {
-			a := apacheConf{allowed: []string{`exit signal`}}.start(t)
-			child := a.childrenAre(1)[0]
-			_, err := a.try("GET", "/crash?how="+c.how, nil)
-			assert.Error(t, err)
-			a.awaitLog(t, c.logged)
-			if c.how != "exit" {
-				a.awaitLog(t, "behave.serveCrash") // in the stack
-				a.awaitLog(t, "exit signal Abort")
-			}
-			var r behave.Runtime
-			eventually(t, "another child", func() bool {
-				answer, err := a.try("GET", "/runtime", nil)
-				if err != nil || answer.StatusCode != 200 {
-					return false
-				}
-				answer.into(t, &r)
-				return r.Pid != child
-			})
-			assert.False(t, running(child))
-		})
-	}
+func TestApache_ApplicationThatExitsIsReplacedAndToldOf(t *testing.T) {
+	a := apacheConf{}.start(t)
+	child := a.childrenAre(1)[0]
+	_, err := a.try("POST", "/crash?how=exit", nil)
+	assert.Error(t, err)
+	a.awaitLog(t, fmt.Sprintf("PILLION-5180: child %d ended without stopping", child))
+	eventually(t, "another child", func() bool {
+		answer, err := a.try("GET", "/runtime", nil)
+		return err == nil && answer.StatusCode == 200
+	})
+	assert.NotEqual(t, child, a.runtime(t, "").Pid)
+	assert.False(t, running(child))
 }
 
 func TestApache_CrashOfOneChildLeavesTheOther(t *testing.T) {

@@ -47,20 +47,13 @@ func TestNginx_CrashTouchesNoOtherWorkerAndItsReportIsComplete(t *testing.T) {
 		t.Run(c.how, func(t *testing.T) {
 			t.Parallel()
 			n := conf{workers: "2", allowed: []string{`exited on signal 6`}}.start(t)
-			of := n.hold(t, 8)
-			doomed := 0
-			for pid := range of {
-				doomed = pid
-			}
+			of := n.hold(t, 8, n.path("apps/go"))
 			require.Len(t, of, 2, "requests are held in both workers")
+			doomed := n.crash(t, c.how)
 			var lost []string
 			for _, h := range of[doomed] {
 				lost = append(lost, `"GET `+h.path+` HTTP/1.1"`)
 			}
-			eventually(t, "a crash of that worker", func() bool {
-				a, err := n.try("POST", fmt.Sprintf("/crash?how=%s&only=%d", c.how, doomed), nil, "Connection", "close")
-				return err != nil || a.StatusCode != 204
-			})
 			n.awaitLog(t, fmt.Sprintf("worker process %d exited on signal 6", doomed))
 			assertReport(t, n.log(), c.fatal, c.how, doomed, lost...)
 			for _, h := range of[doomed] {
@@ -81,14 +74,26 @@ func TestNginx_CrashTouchesNoOtherWorkerAndItsReportIsComplete(t *testing.T) {
 	}
 }
 
-// held is a request that a handler holds until the file apps/go is there.
+// crash brings a process down and returns its pid.
+func (s *server) crash(t *testing.T, how string) int {
+	t.Helper()
+	_, err := newServer("one", s.base, s.dial, s.log).try("POST", "/crash?how="+how, nil)
+	assert.Error(t, err)
+	_, after, _ := strings.Cut(s.awaitLog(t, "PILLION-2180: process "), "PILLION-2180: process ")
+	pid, err := strconv.Atoi(after[:strings.Index(after, " ")])
+	require.NoError(t, err)
+	return pid
+}
+
+// held is a request that a handler holds.
 type held struct {
 	path   string
 	answer chan answer
 }
 
-// hold has that many requests held, by the pid of their worker.
-func (n *nginx) hold(t *testing.T, count int) map[int][]held {
+// hold has requests held in two processes, by whose pids it returns them, until
+// that file is there.
+func (s *server) hold(t *testing.T, count int, until string) map[int][]held {
 	t.Helper()
 	var mu sync.Mutex
 	of := map[int][]held{}
@@ -96,8 +101,8 @@ func (n *nginx) hold(t *testing.T, count int) map[int][]held {
 		var group sync.WaitGroup
 		for range count {
 			group.Go(func() {
-				h := held{"/hold?key=" + newKey() + "&send=+&file=" + n.path("apps/go"), make(chan answer, 1)}
-				res, err := newServer("one", n.base, n.dial, n.log).client.Get(n.base + h.path)
+				h := held{"/hold?key=" + newKey() + "&send=+&file=" + until, make(chan answer, 1)}
+				res, err := newServer("one", s.base, s.dial, s.log).client.Get(s.base + h.path)
 				if !assert.NoError(t, err) {
 					return
 				}
@@ -148,7 +153,7 @@ func TestNginx_CrashLoopOfAStartIsThrottled(t *testing.T) {
 
 func TestNginx_CrashLoopOfRequestsPausesAndGoesOn(t *testing.T) {
 	t.Parallel()
-	n := conf{http: "pillion_crash_limit 2 2s;", allowed: []string{`exited on signal 9`, `PILLION-4181`}}.start(t)
+	n := conf{http: "pillion_crash_limit 2 4s;", allowed: []string{`exited on signal 9`, `PILLION-4181`}}.start(t)
 	crash := func() {
 		pids := n.workers(1)
 		_, err := n.try("POST", "/crash?how=kill", nil)

@@ -23,37 +23,6 @@ func (n *nginx) install(version string) {
 	copyFile(n.t, library(n.t, version), n.path("app.so"))
 }
 
-func TestNginx_ReloadUnderLoadFailsNoRequest(t *testing.T) {
-	library(t, "two") // not to be built while the load runs
-	n := conf{workers: "2"}.start(t)
-	old := n.workers(2)
-
-	l := startLoad(t, n.server)
-	version := func() string {
-		var r behave.Runtime
-		n.get(t, "/runtime").into(t, &r)
-		return r.Version
-	}
-	eventually(t, "load", func() bool { return l.requests.Load() > 500 })
-	for _, to := range []string{"two", "one", "two"} {
-		n.install(to)
-		before := l.requests.Load()
-		n.signal(syscall.SIGHUP)
-		eventually(t, "the new version "+to, func() bool { return version() == to })
-		eventually(t, "more load", func() bool { return l.requests.Load() > before+500 })
-	}
-	l.stop()
-	n.client.CloseIdleConnections()
-	eventually(t, "the old workers' end", func() bool { return !running(old[0]) && !running(old[1]) && len(n.children()) == 2 })
-	assert.Zero(t, l.failures.Load(), "first: %v", l.first.Load())
-	for line := range strings.Lines(n.read("access.log")) {
-		if strings.Contains(line, "/cross/") && !strings.Contains(line, `HTTP/1.1" 200 `) {
-			assert.Fail(t, "dropped: "+line)
-		}
-	}
-	t.Logf("%d requests over three reloads, %d failed", l.requests.Load(), l.failures.Load())
-}
-
 func TestNginx_QuitLetsRequestsFinish(t *testing.T) {
 	n := conf{http: `pillion_env BEHAVE_STOP_FILE @dir@/apps/stopped;`}.start(t)
 	key := newKey()
@@ -104,51 +73,19 @@ func TestNginx_StopHookHasADeadline(t *testing.T) {
 	n.awaitLog(t, "stopping")
 }
 
-func TestNginx_CrashedWorkerIsReplacedAndTheStackIsLogged(t *testing.T) {
-	for _, c := range []struct{ how, logged string }{
-		{"panic", "a panic in a goroutine of its own"},
-		{"map", "concurrent map writes"},
-		{"stack", "stack overflow"},
-		{"exit", "exited with code 3"},
-	} {
-		t.Run(c.how, func(t *testing.T) {
-			n := conf{allowed: []string{`exited on signal`, `exited with`}}.start(t)
-			worker := n.workers(1)[0]
-			_, err := n.try("GET", "/crash?how="+c.how, nil)
-			assert.Error(t, err)
-			n.awaitLog(t, c.logged)
-			if c.how != "exit" {
-				n.awaitLog(t, "behave.serveCrash") // in the stack
-				n.awaitLog(t, "exited on signal 6")
-			}
-			var r behave.Runtime
-			eventually(t, "another worker", func() bool {
-				a, err := n.try("GET", "/runtime", nil)
-				if err != nil || a.StatusCode != 200 {
-					return false
-				}
-				a.into(t, &r)
-				return r.Pid != worker
-			})
-			assert.False(t, running(worker))
-		})
-	}
-}
-
-func TestNginx_CrashOfOneWorkerLeavesTheOther(t *testing.T) {
-	n := conf{workers: "2", allowed: []string{`exited on signal`}}.start(t)
-	pids := n.pids(t, 2)
-	_, err := n.try("GET", "/crash?how=panic", nil)
+func TestNginx_ApplicationThatExitsIsReplacedAndToldOf(t *testing.T) {
+	n := conf{allowed: []string{`exited with`}}.start(t)
+	worker := n.workers(1)[0]
+	_, err := n.try("POST", "/crash?how=exit", nil)
 	assert.Error(t, err)
-	n.awaitLog(t, "exited on signal")
-	eventually(t, "two workers", func() bool { return len(n.children()) == 2 })
-	survivors := 0
-	for pid := range n.pids(t, 2) {
-		if pids[pid] {
-			survivors++
-		}
-	}
-	assert.Equal(t, 1, survivors)
+	n.awaitLog(t, "exited with code 3")
+	n.awaitLog(t, fmt.Sprintf("PILLION-4180: worker process %d ended without stopping", worker))
+	eventually(t, "another worker", func() bool {
+		a, err := n.try("GET", "/runtime", nil)
+		return err == nil && a.StatusCode == 200
+	})
+	assert.NotEqual(t, worker, n.runtime(t, "").Pid)
+	assert.False(t, running(worker))
 }
 
 // pids are the workers that answer, when there are that many.

@@ -11,6 +11,8 @@ ap_pillion_process_conf *ap_pillion_process;
 
 #define GOMAXPROCS_MOST 1024
 #define STOP_TIMEOUT apr_time_from_sec(10)
+#define CRASH_LIMIT 10
+#define CRASH_TIME apr_time_from_sec(10)
 
 static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
 {
@@ -19,6 +21,8 @@ static int pre_config(apr_pool_t *pconf, apr_pool_t *plog, apr_pool_t *ptemp)
     conf->env = apr_array_make(pconf, 4, sizeof(pillion_pair));
     conf->apps = apr_array_make(pconf, 4, sizeof(ap_pillion_app *));
     conf->stop_timeout = STOP_TIMEOUT;
+    conf->crash_limit = CRASH_LIMIT;
+    conf->crash_time = CRASH_TIME;
     ap_pillion_process = conf;
 
     return OK;
@@ -297,6 +301,35 @@ static const char *set_stop_timeout(cmd_parms *cmd, void *dummy,
                : parse_time(cmd, arg, &ap_pillion_process->stop_timeout);
 }
 
+static const char *set_crash_limit(cmd_parms *cmd, void *dummy,
+                                   const char *arg, const char *time)
+{
+    const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
+    const char *end;
+    apr_int64_t n;
+
+    if (err) {
+        return err;
+    }
+
+    if (ap_cstr_casecmp(arg, "off") == 0 && time == NULL) {
+        ap_pillion_process->crash_limit = 0;
+        return NULL;
+    }
+
+    end = parse_number(arg, AP_PILLION_CRASHES, &n);
+    if (end == NULL || *end) {
+        return apr_psprintf(cmd->pool, "PILLION-5183: PillionCrashLimit must "
+                            "be Off or a number from 1 to %d",
+                            AP_PILLION_CRASHES);
+    }
+
+    ap_pillion_process->crash_limit = (int)n;
+
+    return time ? parse_time(cmd, time, &ap_pillion_process->crash_time)
+                : NULL;
+}
+
 static const char *set_script_alias(cmd_parms *cmd, void *dummy,
                                     const char *url, const char *name)
 {
@@ -482,6 +515,9 @@ static const command_rec directives[] = {
                   "as GOMEMLIMIT, for each child: bytes, or with K, M, G, T"),
     AP_INIT_TAKE1("PillionStopTimeout", set_stop_timeout, NULL, RSRC_CONF,
                   "how long OnStop functions may take when a child ends"),
+    AP_INIT_TAKE12("PillionCrashLimit", set_crash_limit, NULL, RSRC_CONF,
+                   "how many crashes of children are allowed, and within "
+                   "what time, before new children wait; or Off"),
     AP_INIT_TAKE2("PillionScriptAlias", set_script_alias, NULL, RSRC_CONF,
                   "a URL path and the application that is mounted there"),
     AP_INIT_TAKE1("PillionApp", set_app, NULL, OR_FILEINFO,
@@ -510,6 +546,9 @@ static void register_hooks(apr_pool_t *p)
 
     ap_hook_pre_config(pre_config, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_check_config(check_config, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_post_config(ap_pillion_crash_table, NULL, NULL, APR_HOOK_MIDDLE);
+    ap_hook_child_status(ap_pillion_child_status, NULL, NULL,
+                         APR_HOOK_MIDDLE);
     ap_hook_child_init(ap_pillion_child_init, NULL, NULL, APR_HOOK_MIDDLE);
     ap_hook_translate_name(ap_pillion_note_uri, NULL, NULL,
                            APR_HOOK_REALLY_FIRST);

@@ -4,6 +4,7 @@
  *   mod_pillion.c       directives, configuration, hooks
  *   pillion_check.c     tries the library while the configuration is read
  *   pillion_child.c     the library in a child: load, start, log, stop
+ *   pillion_crash.c     crashes of children, counted
  *   pillion_map.c       from URLs to applications
  *   pillion_request.c   one request from its handler's call to its end
  *   pillion_environ.c   what an application is told about a request
@@ -25,10 +26,14 @@
 #include "http_config.h"
 #include "http_core.h"
 #include "http_log.h"
+#include "http_main.h"
 #include "http_protocol.h"
 #include "http_request.h"
 #include "httpd.h"
 #include "util_filter.h"
+
+/** The most crashes that PillionCrashLimit can allow */
+#define AP_PILLION_CRASHES 1000
 
 /** The name for SetHandler */
 #define AP_PILLION_HANDLER "pillion"
@@ -71,6 +76,8 @@ typedef struct {
     int gc_percent;
     apr_int64_t memory_limit;
     apr_interval_time_t stop_timeout;
+    int crash_limit;            /**< 0 for none */
+    apr_interval_time_t crash_time;
 } ap_pillion_process_conf;
 
 /** Configuration of a virtual host */
@@ -121,7 +128,7 @@ typedef struct {
     unsigned int hijack_eof:1;  /**< and its client has ended its side */
 } ap_pillion_request;
 
-/** The library in this child; api.serve is NULL if it cannot be used */
+/** The library in this child, see ap_pillion_ready() */
 typedef struct {
     pillion_api api;
 } ap_pillion_library;
@@ -140,8 +147,26 @@ int ap_pillion_check(apr_pool_t *ptemp, server_rec *s);
 
 /* pillion_child.c */
 
-/** Loads and starts the library. Failures are logged and leave it unusable. */
+/**
+ * Loads and starts the library, unless children have to wait after crashes.
+ * Failures are logged and leave it unusable.
+ */
 void ap_pillion_child_init(apr_pool_t *pchild, server_rec *s);
+
+/** Whether the library can be used; loads it if the wait has ended. */
+int ap_pillion_ready(void);
+
+/* pillion_crash.c */
+
+int ap_pillion_crash_table(apr_pool_t *pconf, apr_pool_t *plog,
+                           apr_pool_t *ptemp, server_rec *s);
+void ap_pillion_child_status(server_rec *s, pid_t pid, ap_generation_t gen,
+                             int slot, mpm_child_status state);
+void ap_pillion_mark_loaded(void);
+void ap_pillion_mark_stopped(void);
+
+/** @return milliseconds for which the library is not to be loaded */
+apr_int64_t ap_pillion_pause(void);
 
 /* pillion_map.c */
 

@@ -4,6 +4,7 @@
 
 #include "mod_pillion.h"
 
+#include <signal.h>
 #include <sys/stat.h>
 
 #include "apr_portable.h"
@@ -17,6 +18,12 @@ APLOG_USE_MODULE(pillion);
 #define PREFORK_GOMAXPROCS 2
 
 ap_pillion_library ap_pillion_lib;
+
+/* The library in this child. */
+enum { WAITING, LOADED, FAILED };
+
+static int state;
+static pthread_mutex_t load_mutex = PTHREAD_MUTEX_INITIALIZER;
 
 static pthread_mutex_t log_mutex = PTHREAD_MUTEX_INITIALIZER;
 static int log_closed;
@@ -213,6 +220,11 @@ static apr_status_t stop(void *data)
 {
     pthread_t thread;
 
+    if (__atomic_load_n(&state, __ATOMIC_ACQUIRE) != LOADED) {
+        ap_pillion_mark_stopped();
+        return APR_SUCCESS;
+    }
+
     if (pthread_create(&thread, NULL, stop_library, data) == 0) {
         pthread_join(thread, NULL);
     }
@@ -221,6 +233,8 @@ static apr_status_t stop(void *data)
     pthread_mutex_lock(&log_mutex);
     log_closed = 1;
     pthread_mutex_unlock(&log_mutex);
+
+    ap_pillion_mark_stopped();
 
     return APR_SUCCESS;
 }
@@ -236,30 +250,79 @@ static void stay_loaded(void)
     }
 }
 
-void ap_pillion_child_init(apr_pool_t *pchild, server_rec *s)
+/* httpd's handlers of faults would end the process before Go has told of its
+ * stacks. Go's report ends in SIGABRT, and there httpd's handler follows. */
+static void leave_faults_to_go(void)
+{
+    static const int faults[] = { SIGSEGV, SIGBUS, SIGFPE };
+    struct sigaction action = { .sa_handler = SIG_DFL };
+    apr_size_t i;
+
+    for (i = 0; i < sizeof(faults) / sizeof(faults[0]); i++) {
+        (void)sigaction(faults[i], &action, NULL);
+    }
+}
+
+static int load(server_rec *s)
 {
     char err[MAX_STRING_LEN];
     pillion_api api;
 
+    leave_faults_to_go();
+    ap_pillion_mark_loaded();
+
+    if (pillion_loader_open(ap_pillion_process->library, &api, err,
+                            sizeof(err)) == -1) {
+        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+                     "PILLION-5105: the library cannot be used: %s", err);
+        return FAILED;
+    }
+
+    if (start(s, &api) == -1) {
+        return FAILED;
+    }
+
+    find_apps(s, &api);
+
+    ap_pillion_lib.api = api;
+
+    return LOADED;
+}
+
+void ap_pillion_child_init(apr_pool_t *pchild, server_rec *s)
+{
     if (ap_pillion_process->library == NULL) {
         return;
     }
 
     stay_loaded();
 
-    if (pillion_loader_open(ap_pillion_process->library, &api, err,
-                            sizeof(err)) == -1) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
-                     "PILLION-5105: the library cannot be used: %s", err);
-        return;
+    if (ap_pillion_pause() == 0) {
+        state = load(s);
     }
 
-    if (start(s, &api) == -1) {
-        return;
-    }
-
-    find_apps(s, &api);
-
-    ap_pillion_lib.api = api;
     apr_pool_cleanup_register(pchild, s, stop, apr_pool_cleanup_null);
+}
+
+int ap_pillion_ready(void)
+{
+    int now = __atomic_load_n(&state, __ATOMIC_ACQUIRE);
+
+    if (now != WAITING || ap_pillion_process->library == NULL) {
+        return now == LOADED;
+    }
+
+    pthread_mutex_lock(&load_mutex);
+
+    if (state == WAITING && ap_pillion_pause() == 0) {
+        ap_log_error(APLOG_MARK, APLOG_NOTICE, 0, ap_server_conf,
+                     "PILLION-5184: loading \"%s\" again, after a pause",
+                     ap_pillion_process->library);
+        __atomic_store_n(&state, load(ap_server_conf), __ATOMIC_RELEASE);
+    }
+
+    now = state;
+    pthread_mutex_unlock(&load_mutex);
+
+    return now == LOADED;
 }

@@ -26,7 +26,21 @@ static ap_pillion_app *find_app(request_rec *r, ap_pillion_dir_conf *conf,
         return NULL;
     }
 
-    if (ap_pillion_lib.api.serve == NULL) {
+    if (!ap_pillion_ready()) {
+        apr_int64_t pause = ap_pillion_pause();
+
+        if (pause) {
+            ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
+                          "PILLION-5185: application \"%s\" is not loaded for "
+                          "another %" APR_INT64_T_FMT " ms, after crashes",
+                          app->name, pause);
+            apr_table_setn(r->err_headers_out, "Retry-After",
+                           apr_psprintf(r->pool, "%" APR_INT64_T_FMT,
+                                        pause / 1000 + 1));
+            *status = HTTP_SERVICE_UNAVAILABLE;
+            return NULL;
+        }
+
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       "PILLION-5206: application \"%s\" cannot answer: its "
                       "library has not been started in this process, the "

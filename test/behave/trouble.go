@@ -128,10 +128,9 @@ func serveLate(w http.ResponseWriter, r *http.Request) {
 // Segfault faults in C; nil outside of a library.
 var Segfault func()
 
-// serveCrash ends the process, unless it is ?but=, or is not ?only=.
+// serveCrash ends the process, unless it is ?but=.
 func serveCrash(w http.ResponseWriter, r *http.Request) {
-	pid, q := strconv.Itoa(os.Getpid()), r.URL.Query()
-	if q.Get("but") == pid || q.Has("only") && q.Get("only") != pid {
+	if r.URL.Query().Get("but") == strconv.Itoa(os.Getpid()) {
 		w.WriteHeader(http.StatusNoContent)
 		return
 	}
