@@ -1,10 +1,11 @@
 # make alone lists the targets.
 
-.PHONY: help run build library module test bench install uninstall generate clean
+.PHONY: help run build library module test soak bench install uninstall generate clean
 .DEFAULT_GOAL := help
 
 BUILD       := build
 SERVER      := nginx
+MINUTES     := 10
 
 # apache2-bin is httpd without a service: package apache2 would start one.
 NEEDS            := gcc libc6-dev make
@@ -47,6 +48,8 @@ help:
 	@echo '                SERVER=apache runs Apache httpd on 127.0.0.1:8081'
 	@echo 'make build      the demo app as a library, the module for SERVER, pillion.pc, man pages: into $(BUILD)/'
 	@echo 'make test       all checks and tests, with the servers they need'
+	@echo 'make soak       mixed traffic for MINUTES=10, with reloads: fails if something is lost or grows;'
+	@echo '                SERVER=apache, too'
 	@echo 'make bench      Pillion next to its alternatives, measured (QUICK=1: in five minutes): $(BUILD)/bench.json'
 	@echo 'make install    what was built, into $(PREFIX) (or PREFIX=..., and DESTDIR=... to make a package)'
 	@echo 'make uninstall  removes what make install puts there'
@@ -86,6 +89,11 @@ test:
 	@GOEXPERIMENT=cgocheck2 go test -count=1 -run '$(CHECKED)' ./test
 	@PILLION_RACE=1 go test -count=1 -timeout 30m -parallel 4 -run '$(RACED)' ./test
 	@PILLION_SANITIZE=1 go test -count=1 -timeout 30m -parallel 4 -run '$(SANITIZED)' ./test
+
+soak:
+	@test -n "$(MODULE_OF_$(SERVER))" || { echo 'SERVER must be nginx or apache' >&2; exit 1; }
+	@.ci/need.sh $(NEEDS) $(NEEDS_OF_$(SERVER))
+	@PILLION_SOAK=$(MINUTES) PILLION_SOAK_SERVER=$(SERVER) go test -count=1 -timeout 0 -run '^TestSoak$$' -v ./test
 
 bench:
 	@.ci/need.sh $(BENCH_NEEDS)

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// load is eight clients, until they are stopped, or 40,000 requests. Half of
+// load is eight clients, until they are stopped, or 400,000 requests. Half of
 // them keep their connections and send a request again, as HTTP clients do, if
 // the server closes one that is idle: a worker that quits does. That it has
 // dropped none that it had read shows in its access log.
@@ -36,7 +36,7 @@ func startLoad(t *testing.T, s *server) *load {
 			c := newServer("load", s.base, s.dial, s.log)
 			defer c.client.CloseIdleConnections()
 			c.client.Transport.(*http.Transport).DisableKeepAlives = i%2 == 0
-			for j := 0; j < 5000 && ctx.Err() == nil; j++ {
+			for j := 0; j < 50000 && ctx.Err() == nil; j++ {
 				token := fmt.Sprintf("t%d-%d", i, j)
 				body := strings.Repeat(token, 1+j%300)
 				a, err := c.try("POST", "/cross/"+token, strings.NewReader(body), "X-Token", token, "Idempotency-Key", token)

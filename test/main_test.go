@@ -2,6 +2,7 @@
 // against every host there is, the C ABI, nginx.
 //
 //	PILLION_KEEP=1      keeps the temporary directories and prints where they are
+//	PILLION_SOAK=10     lets TestSoak run for ten minutes, and judge what grows
 //	PILLION_SANITIZE=1  builds all C, and nginx, with ASan and UBSan
 //	PILLION_RACE=1      builds the library with Go's race detector
 package test

@@ -7,13 +7,14 @@ import (
 	"pillion/host"
 	"pillion/test/behave"
 	"pillion/test/conform"
+	"pillion/test/stats"
 )
 
 func init() {
 	behave.Register()
 	host.Handle(conform.App, conform.Handler())
 	host.Handle(conform.MixApp, conform.Mix())
-	behave.Library, behave.Segfault = counts, segfault
+	behave.Library, behave.Segfault = stats.Counts, stats.Segfault
 }
 
 func main() { host.Main() }

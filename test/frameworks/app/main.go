@@ -7,11 +7,13 @@ import (
 	"pillion/host"
 	"pillion/test/behave"
 	"pillion/test/frameworks/apps"
+	"pillion/test/stats"
 )
 
 func init() {
 	behave.Register()
 	host.Handle(apps.Name, apps.Handler())
+	behave.Library = stats.Counts
 }
 
 func main() { host.Main() }

@@ -1,4 +1,6 @@
-package main
+// Package stats asks the library from inside what it holds, for servers that show
+// no numbers, and does in C what no Go can.
+package stats
 
 /*
 #cgo CFLAGS: -I${SRCDIR}/../../include
@@ -24,8 +26,8 @@ import "C"
 
 import "pillion/test/behave"
 
-// counts asks the library from inside, for servers that show no numbers.
-func counts() behave.Counts {
+// Counts is pillion_stats.
+func Counts() behave.Counts {
 	s := C.stats()
 	return behave.Counts{
 		Queues: int(s.queues), Requests: int64(s.requests), Responses: int64(s.responses),
@@ -34,4 +36,5 @@ func counts() behave.Counts {
 	}
 }
 
-func segfault() { C.segfault() }
+// Segfault writes where nothing is.
+func Segfault() { C.segfault() }
