@@ -104,6 +104,7 @@ func reloadOften(t *testing.T, s *server, times, master int, install func(versio
 }
 
 func TestNginx_HundredReloadsUnderLoadFailNoRequest(t *testing.T) {
+	t.Parallel()
 	n := conf{workers: "2", level: "warn"}.start(t)
 	old := n.workers(2)
 	reloadOften(t, n.server, nginxReloads, n.master.Process.Pid, n.install, func() { n.signal(syscall.SIGHUP) })
@@ -218,6 +219,7 @@ func TestNginx_BinaryUpgradeAndItsRollBackUnderLoadFailNoRequest(t *testing.T) {
 }
 
 func TestApache_FiftyGracefulRestartsUnderLoadFailNoRequest(t *testing.T) {
+	t.Parallel()
 	for mpm, times := range map[string]int{"event": apacheRestarts, "worker": 3, "prefork": 3} {
 		t.Run(mpm, func(t *testing.T) {
 			c := apacheConf{mpm: mpm, level: "warn"}
