@@ -176,7 +176,7 @@ func TestApache_EveryMPMServes(t *testing.T) {
 		a := apacheConf{mpm: mpm}.start(t)
 		returnsToBaseline(t, a.server)
 		assert.Equal(t, "the other application: /other", a.whole(t, "/other").body, mpm)
-		assert.Contains(t, a.log(), "AH", mpm)
+		a.awaitLog(t, "AH")
 	}
 }
 
@@ -215,32 +215,32 @@ func TestApache_ConfigurationErrors(t *testing.T) {
 		says []string
 	}{
 		{"missing_library", apacheConf{library: "none", main: "PillionLibrary /no/such/app.so"},
-			[]string{"there is no file", "/no/such/app.so", "PillionLibrary on line", "httpd.conf"}},
-		{"no_library_directive", apacheConf{library: "none"}, []string{"PillionScriptAlias on line", "needs a library: add PillionLibrary"}},
-		{"not_a_library", apacheConf{library: "behave/behave.go"}, []string{"is not a shared library", "PillionLibrary on line"}},
-		{"not_pillion", apacheConf{library: plugin(t, "stranger", strangerSource)}, []string{"is not a Pillion library", "PillionLibrary on line"}},
-		{"wrong_abi", apacheConf{library: plugin(t, "future", futureSource)}, []string{"ABI version 2.0", "is needed", "PillionLibrary on line"}},
-		{"unknown_app", apacheConf{host: "PillionScriptAlias / behvae"}, []string{`no application "behvae"`, `"behave"`, `"other"`, "PillionScriptAlias on line"}},
+			[]string{"PILLION-5020: PillionLibrary on line", "there is no file", "/no/such/app.so", "PillionLibrary on line", "httpd.conf"}},
+		{"no_library_directive", apacheConf{library: "none"}, []string{"PILLION-5016: ", "PillionScriptAlias on line", "needs a library: add PillionLibrary"}},
+		{"not_a_library", apacheConf{library: "behave/behave.go"}, []string{"PILLION-3006: ", "is not a shared library", "PillionLibrary on line"}},
+		{"not_pillion", apacheConf{library: plugin(t, "stranger", strangerSource)}, []string{"PILLION-3010: ", "is not a Pillion library", "PillionLibrary on line"}},
+		{"wrong_abi", apacheConf{library: plugin(t, "future", futureSource)}, []string{"PILLION-3011: ", "ABI version 2.0", "is needed", "PillionLibrary on line"}},
+		{"unknown_app", apacheConf{host: "PillionScriptAlias / behvae"}, []string{"PILLION-5021: ", `no application "behvae"`, `"behave"`, `"other"`, "PillionScriptAlias on line"}},
 		{"unknown_app_of_a_location", apacheConf{host: "<Location />\nSetHandler pillion\nPillionApp behvae\n</Location>"}, []string{`no application "behvae"`, "PillionApp on line"}},
-		{"library_that_ends_the_process", apacheConf{library: plugin(t, "exits", exitsSource)}, []string{"ended the process", "PillionLibrary on line"}},
-		{"two_libraries", apacheConf{main: "PillionLibrary x.so"}, []string{"PillionLibrary is set on line", "one library"}},
+		{"library_that_ends_the_process", apacheConf{library: plugin(t, "exits", exitsSource)}, []string{"PILLION-5022: ", "ended the process", "PillionLibrary on line"}},
+		{"two_libraries", apacheConf{main: "PillionLibrary x.so"}, []string{"PILLION-5001: ", "PillionLibrary is set on line", "one library"}},
 		{"library_in_a_host", apacheConf{library: "none", host: "PillionLibrary x.so"}, []string{"PillionLibrary cannot occur within <VirtualHost> section"}},
 		{"env_in_a_host", apacheConf{host: everyApache + "PillionEnv A b"}, []string{"PillionEnv cannot occur within <VirtualHost> section"}},
 		{"alias_in_a_location", apacheConf{host: "<Location />\nPillionScriptAlias / behave\n</Location>"}, []string{"PillionScriptAlias"}},
-		{"app_outside_of_a_location", apacheConf{host: "PillionApp behave"}, []string{"use PillionScriptAlias"}},
-		{"alias_twice", apacheConf{host: "PillionScriptAlias /a behave\nPillionScriptAlias /a/ other"}, []string{"is mapped to", "already, on line"}},
-		{"alias_without_slash", apacheConf{host: "PillionScriptAlias a behave"}, []string{"must start with a slash"}},
-		{"gc_percent", apacheConf{main: "PillionGCPercent lots"}, []string{"must be a positive number or Off"}},
-		{"gomaxprocs", apacheConf{main: "PillionGoMaxProcs 0"}, []string{"must be a number from 1 to 1024"}},
-		{"memory_limit", apacheConf{main: "PillionMemoryLimit 5X"}, []string{"must be a number of bytes"}},
+		{"app_outside_of_a_location", apacheConf{host: "PillionApp behave"}, []string{"PILLION-5011: ", "use PillionScriptAlias"}},
+		{"alias_twice", apacheConf{host: "PillionScriptAlias /a behave\nPillionScriptAlias /a/ other"}, []string{"PILLION-5010: ", "is mapped to", "already, on line"}},
+		{"alias_without_slash", apacheConf{host: "PillionScriptAlias a behave"}, []string{"PILLION-5008: ", "must start with a slash"}},
+		{"gc_percent", apacheConf{main: "PillionGCPercent lots"}, []string{"PILLION-5005: ", "must be a positive number or Off"}},
+		{"gomaxprocs", apacheConf{main: "PillionGoMaxProcs 0"}, []string{"PILLION-5004: ", "must be a number from 1 to 1024"}},
+		{"memory_limit", apacheConf{main: "PillionMemoryLimit 5X"}, []string{"PILLION-5006: ", "must be a number of bytes"}},
 		{"memory_limit_overflow", apacheConf{main: "PillionMemoryLimit 9999999999T"}, []string{"must be a number of bytes"}},
-		{"read_timeout", apacheConf{main: "PillionReadTimeout soon"}, []string{"PillionReadTimeout must be a time"}},
+		{"read_timeout", apacheConf{main: "PillionReadTimeout soon"}, []string{"PILLION-5007: ", "PillionReadTimeout must be a time"}},
 		{"stop_timeout", apacheConf{main: "PillionStopTimeout 0"}, []string{"PillionStopTimeout must be a time"}},
-		{"pass_authorization", apacheConf{main: "PillionPassAuthorization perhaps"}, []string{"must be On, Off or Auto"}},
+		{"pass_authorization", apacheConf{main: "PillionPassAuthorization perhaps"}, []string{"PILLION-5015: ", "must be On, Off or Auto"}},
 		{"error_override", apacheConf{main: "PillionErrorOverride perhaps"}, []string{"must be On or Off"}},
-		{"header_as_param", apacheConf{main: "PillionParam HTTP_X y"}, []string{"RequestHeader"}},
-		{"bad_expression", apacheConf{main: `PillionParam X "%{NO_SUCH"`}, []string{"PillionParam X: cannot parse"}},
-		{"env_with_equals", apacheConf{main: "PillionEnv A=b"}, []string{"without an equals sign"}},
+		{"header_as_param", apacheConf{main: "PillionParam HTTP_X y"}, []string{"PILLION-5013: ", "RequestHeader"}},
+		{"bad_expression", apacheConf{main: `PillionParam X "%{NO_SUCH"`}, []string{"PILLION-5014: ", "PillionParam X: cannot parse"}},
+		{"env_with_equals", apacheConf{main: "PillionEnv A=b"}, []string{"PILLION-5003: ", "without an equals sign"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, err := c.conf.check(t)

@@ -206,19 +206,19 @@ func TestNginx_ConfigurationErrors(t *testing.T) {
 		says []string
 	}{
 		{"missing_library", conf{library: "none", http: "pillion_library /no/such/app.so;", server: pass},
-			[]string{"there is no file", "/no/such/app.so", "nginx.conf:"}},
-		{"no_library_directive", conf{library: "none", server: pass}, []string{"pillion_library", "nginx.conf:"}},
-		{"not_a_library", conf{library: "behave/behave.go", server: pass}, []string{"is not a shared library", "nginx.conf:"}},
-		{"not_pillion", conf{library: plugin(t, "stranger", strangerSource), server: pass}, []string{"is not a Pillion library", "nginx.conf:"}},
-		{"wrong_abi", conf{library: plugin(t, "future", futureSource), server: pass}, []string{"ABI version 2.0", "is needed", "nginx.conf:"}},
-		{"unknown_app", conf{server: location("pillion_pass behvae;")}, []string{`"behvae"`, `"behave"`, `"other"`, "nginx.conf:"}},
-		{"library_that_ends_the_process", conf{library: plugin(t, "exits", exitsSource), server: pass}, []string{"pillion", "nginx.conf:"}},
-		{"duplicate_library", conf{http: "pillion_library x.so;", server: pass}, []string{`"pillion_library" directive is duplicate`}},
-		{"duplicate_pass", conf{server: location("pillion_pass behave; pillion_pass other;")}, []string{`"pillion_pass" directive is duplicate`}},
-		{"script_name_without_slash", conf{server: location("pillion_pass behave; pillion_script_name app;")}, []string{`must start with "/"`}},
-		{"gc_percent", conf{http: "pillion_gc_percent lots;", server: pass}, []string{`must be a positive number or "off"`}},
+			[]string{"PILLION-4016: the library cannot be used: PILLION-3002: ", "there is no file", "/no/such/app.so", "nginx.conf:"}},
+		{"no_library_directive", conf{library: "none", server: pass}, []string{"PILLION-4012: ", "pillion_library", "nginx.conf:"}},
+		{"not_a_library", conf{library: "behave/behave.go", server: pass}, []string{"PILLION-4016: the library cannot be used: PILLION-3006: ", "is not a shared library", "nginx.conf:"}},
+		{"not_pillion", conf{library: plugin(t, "stranger", strangerSource), server: pass}, []string{"PILLION-3010: ", "is not a Pillion library", "nginx.conf:"}},
+		{"wrong_abi", conf{library: plugin(t, "future", futureSource), server: pass}, []string{"PILLION-3011: ", "ABI version 2.0", "is needed", "nginx.conf:"}},
+		{"unknown_app", conf{server: location("pillion_pass behvae;")}, []string{"PILLION-4018: ", `"behvae"`, `"behave"`, `"other"`, "nginx.conf:"}},
+		{"library_that_ends_the_process", conf{library: plugin(t, "exits", exitsSource), server: pass}, []string{"PILLION-4019: ", "pillion", "nginx.conf:"}},
+		{"duplicate_library", conf{http: "pillion_library x.so;", server: pass}, []string{"is duplicate (PILLION-4001) in /", `"pillion_library" directive is duplicate`}},
+		{"duplicate_pass", conf{server: location("pillion_pass behave; pillion_pass other;")}, []string{"(PILLION-4007)", `"pillion_pass" directive is duplicate`}},
+		{"script_name_without_slash", conf{server: location("pillion_pass behave; pillion_script_name app;")}, []string{"(PILLION-4010)", `must start with "/"`}},
+		{"gc_percent", conf{http: "pillion_gc_percent lots;", server: pass}, []string{"(PILLION-4006)", `must be a positive number or "off"`}},
 		{"gomaxprocs", conf{http: "pillion_gomaxprocs 0;", server: pass}, []string{"must be between 1 and 1024"}},
-		{"buffer_size", conf{server: location("pillion_pass behave; pillion_buffer_size 0;")}, []string{"pillion_buffer_size"}},
+		{"buffer_size", conf{server: location("pillion_pass behave; pillion_buffer_size 0;")}, []string{"PILLION-4011: ", "pillion_buffer_size"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			out, err := c.conf.check(t)

@@ -233,6 +233,8 @@ func TestNginx_AuthorizationIsPassedOnUnlessItIsTakenAway(t *testing.T) {
 	f = n.facts(t, "/x", "Authorization", "Bearer t", "Remote-User", "admin", "X-Remote-User", "admin")
 	assert.Equal(t, []behave.Text{"Bearer t"}, f.Header["Authorization"])
 	assert.Empty(t, f.Variable("REMOTE_USER"), "a field of that name is none of the server's variables")
+	f = n.facts(t, "/x", "Authorization", "Basic Z29waGVyOm5v")
+	assert.Equal(t, "gopher", f.Variable("REMOTE_USER"), "without auth_basic $remote_user is what the client claims")
 }
 
 // What the server refuses it refuses by the path it has made of the target; what
