@@ -133,6 +133,8 @@ func run(words []cWord) (list []string) {
 			return list
 		case w.text[0] == '"':
 			list = append(list, unquoteC(w.text))
+		case len(list) > 0 && strings.HasSuffix(list[len(list)-1], "%"): // "%" PRIu64
+			list = append(list, "s")
 		default:
 			list = append(list, "%s")
 		}
@@ -187,6 +189,7 @@ func TestScanC(t *testing.T) {
 		"a macro":     {`return "PILLION-4001: the " NAME " needs";`, []string{"the", "needs"}},
 		"a setter":    {`return "must be \"off\" (PILLION-4001)";`, []string{`must be "off"`}},
 		"a condition": {`ngx_log_error(E, log, 0, "PILLION-4001: a %s", x ? "b" : "c");`, []string{"a"}},
+		"its size":    {`ap_log_error(M, 0, s, "PILLION-4001: a %" APR_PID_T_FMT " b", n);`, []string{"a", "b"}},
 		"a report":    {`puts_to(&report, "!PILLION-4001: a");`, []string{"a"}},
 	} {
 		found := scan(c.body)
