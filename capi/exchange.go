@@ -415,6 +415,25 @@ func (x *exchange) append(c *C.pl_part) {
 	atomic.StorePointer((*unsafe.Pointer)(unsafe.Pointer(&tail.next)), unsafe.Pointer(c))
 }
 
+// Held returns how much C memory is kept for the application alone: the caller
+// has released the request, so its lists stay as they are but for what the
+// application sends.
+func (x *exchange) Held() int64 {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	if !x.released {
+		return 0
+	}
+	r := x.r
+	n := uint64(r.block_size) + uint64(r.ring_cap)
+	for _, p := range []*C.pl_part{r.oldest, r.kept} {
+		for ; p != nil; p = (*C.pl_part)(atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&p.next)))) {
+			n += uint64(p.size)
+		}
+	}
+	return int64(n)
+}
+
 func (x *exchange) signal(bit uint32) {
 	x.mu.Lock()
 	defer x.mu.Unlock()

@@ -80,6 +80,8 @@ func pl_go_stats(stats *C.pillion_stats_t) (rc C.int32_t) {
 	stats.goroutines = C.uint64_t(runtime.NumGoroutine())
 	stats.running = C.uint64_t(host.Running())
 	stats.completed = C.uint64_t(host.Completed())
+	n, held := host.Abandoned()
+	stats.abandoned, stats.abandoned_bytes = C.uint64_t(n), C.uint64_t(held)
 	return C.PILLION_OK
 }
 

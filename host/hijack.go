@@ -262,7 +262,10 @@ func (c *conn) deadline(t time.Time, set func(Exchange, time.Time) error) error 
 }
 
 // abandoned is told that the client has left.
-func (c *conn) abandoned(error) { c.goneOnce.Do(func() { close(c.gone) }) }
+func (c *conn) abandoned(error) {
+	c.goneOnce.Do(func() { close(c.gone) })
+	c.s.neglect()
+}
 
 // outlive waits until nobody needs the connection of a handler that has
 // returned: it was closed, or the client has left.

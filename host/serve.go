@@ -33,6 +33,12 @@ type serving struct {
 	// handled says that the handler has ended.
 	handled atomic.Bool
 
+	// abandoned is when the request was cancelled while it ran, in Unix
+	// nanoseconds, 0 if it was not; told, which its shard guards, that its
+	// handler's overstaying was logged.
+	abandoned atomic.Int64
+	told      bool
+
 	// taken is the connection, when the handler has taken it over.
 	taken atomic.Pointer[conn]
 
@@ -89,7 +95,7 @@ func serveWith(x Exchange, h http.Handler) {
 		return
 	}
 	defer leave(s, sh)
-	x.OnCancel(s.cancel)
+	x.OnCancel(s.abandon)
 	s.run(h, r)
 }
 

@@ -455,9 +455,13 @@ typedef struct pillion_stats_t {
     uint64_t wakes_in;           /* eventfd writes that woke Go                */
     uint64_t wakes_out;          /* eventfd writes that announced completions  */
     uint64_t completed;          /* handlers that returned, since the start    */
+    uint64_t abandoned;          /* of running: cancelled, and the handler goes
+                                    on. Since 1.1                              */
+    uint64_t abandoned_bytes;    /* of buffered: what of these is released and
+                                    held for the handler. Since 1.1            */
 } pillion_stats_t;
 
-#define PILLION_STATS_INIT { sizeof(pillion_stats_t), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
+#define PILLION_STATS_INIT { sizeof(pillion_stats_t), 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0 }
 
 /*
  * Fills *stats, as many fields as stats->size covers.

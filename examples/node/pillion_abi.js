@@ -115,6 +115,8 @@ module.exports = {
       wakes_in: 'uint64_t',
       wakes_out: 'uint64_t',
       completed: 'uint64_t',
+      abandoned: 'uint64_t',
+      abandoned_bytes: 'uint64_t',
     },
     pillion_response: {
       size: 'uint32_t',

@@ -109,6 +109,8 @@ struct pillion_stats_t {
     uint64_t wakes_in;
     uint64_t wakes_out;
     uint64_t completed;
+    uint64_t abandoned;
+    uint64_t abandoned_bytes;
 };
 
 struct pillion_response {

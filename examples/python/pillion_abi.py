@@ -127,6 +127,8 @@ class pillion_stats_t(_c.Structure):
         ("wakes_in", _c.c_uint64),
         ("wakes_out", _c.c_uint64),
         ("completed", _c.c_uint64),
+        ("abandoned", _c.c_uint64),
+        ("abandoned_bytes", _c.c_uint64),
     ]
 
 

@@ -114,6 +114,8 @@ module PillionABI
       "uint64_t wakes_in",
       "uint64_t wakes_out",
       "uint64_t completed",
+      "uint64_t abandoned",
+      "uint64_t abandoned_bytes",
     ],
     pillion_response: [
       "uint32_t size",

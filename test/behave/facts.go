@@ -82,6 +82,7 @@ type Counts struct {
 	Queues                                 int
 	Requests, Responses, Running, Buffered int64
 	WakesIn, WakesOut, Completed           int64
+	Abandoned, AbandonedBytes              int64
 }
 
 // Library reads Counts; nil outside of a library.

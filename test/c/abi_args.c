@@ -11,6 +11,7 @@ static const uint64_t no_handles[] = {
 /* The sizes of the first version's structures. */
 #define IO_1_0    64
 #define EVENT_1_0 56
+#define STATS_1_0 80
 
 #define NO_HANDLES (sizeof(no_handles) / sizeof(no_handles[0]))
 
@@ -435,7 +436,7 @@ static void handles_are_checked(void)
     config.size = sizeof(config) - 1;
     CHECK(PILLION_E_SIZE, api.queue_new(&config, &taken));
     CHECK(PILLION_E_ARG, api.stats(NULL));
-    stats.size = sizeof(stats) - 1;
+    stats.size = STATS_1_0 - 1;
     CHECK(PILLION_E_SIZE, api.stats(&stats));
 
     CHECK(PILLION_OK, api.release(h));

@@ -33,6 +33,7 @@ func Counts() behave.Counts {
 		Queues: int(s.queues), Requests: int64(s.requests), Responses: int64(s.responses),
 		Running: int64(s.running), Buffered: int64(s.buffered),
 		WakesIn: int64(s.wakes_in), WakesOut: int64(s.wakes_out), Completed: int64(s.completed),
+		Abandoned: int64(s.abandoned), AbandonedBytes: int64(s.abandoned_bytes),
 	}
 }
 

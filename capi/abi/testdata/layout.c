@@ -121,7 +121,7 @@ IS(sizeof(((pillion_request *) 0)->credit), 4);
 IS(offsetof(pillion_request, window), 68);
 IS(sizeof(((pillion_request *) 0)->window), 4);
 
-IS(sizeof(pillion_stats_t), 80);
+IS(sizeof(pillion_stats_t), 96);
 IS(_Alignof(pillion_stats_t), 8);
 IS(offsetof(pillion_stats_t, size), 0);
 IS(sizeof(((pillion_stats_t *) 0)->size), 4);
@@ -145,6 +145,10 @@ IS(offsetof(pillion_stats_t, wakes_out), 64);
 IS(sizeof(((pillion_stats_t *) 0)->wakes_out), 8);
 IS(offsetof(pillion_stats_t, completed), 72);
 IS(sizeof(((pillion_stats_t *) 0)->completed), 8);
+IS(offsetof(pillion_stats_t, abandoned), 80);
+IS(sizeof(((pillion_stats_t *) 0)->abandoned), 8);
+IS(offsetof(pillion_stats_t, abandoned_bytes), 88);
+IS(sizeof(((pillion_stats_t *) 0)->abandoned_bytes), 8);
 
 IS(sizeof(pillion_response), 56);
 IS(_Alignof(pillion_response), 8);
