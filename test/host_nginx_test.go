@@ -4,6 +4,7 @@
 package test
 
 import (
+	"cmp"
 	"fmt"
 	"os"
 	"os/exec"
@@ -90,6 +91,8 @@ type conf struct {
 	listen  string // more parameters of listen
 	level   string // of the error log, info if it is empty
 
+	workerConnections int // 8192 if it is 0
+
 	allowed []string // regular expressions of alerts that are to be expected
 }
 
@@ -140,7 +143,7 @@ worker_processes @workers@;
 error_log @dir@/error.log @level@;
 pid @dir@/nginx.pid;
 @main@
-events { worker_connections 8192; }
+events { worker_connections @connections@; }
 http {
   access_log @dir@/access.log;
   client_body_temp_path @dir@/temp-body;
@@ -161,7 +164,7 @@ http {
 `
 	text = strings.NewReplacer("@main@", c.main, "@http@", c.http, "@server@", server, "@servers@", c.servers).Replace(text)
 	return strings.NewReplacer("@module@", module, "@workers@", workers, "@level@", level, "@library@", library, "@env@", env,
-		"@listen@", c.listen, "@dir@", dir, "@port@", strconv.Itoa(port)).Replace(text)
+		"@listen@", c.listen, "@dir@", dir, "@port@", strconv.Itoa(port), "@connections@", strconv.Itoa(cmp.Or(c.workerConnections, 8192))).Replace(text)
 }
 
 // prepare writes the configuration.
