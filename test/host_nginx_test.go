@@ -91,7 +91,8 @@ type conf struct {
 	listen  string // more parameters of listen
 	level   string // of the error log, info if it is empty
 
-	workerConnections int // 8192 if it is 0
+	workerConnections int      // 8192 if it is 0
+	env               []string // of the master
 
 	allowed []string // regular expressions of alerts that are to be expected
 }
@@ -219,6 +220,7 @@ func (c conf) start(t *testing.T) *nginx {
 	n.server = newServer("nginx", "http://"+addr, dialTCP(addr), func() string { return n.read("error.log") })
 
 	cmd := n.command(binary)
+	cmd.Env = append(cmd.Env, c.env...)
 	stderr, err := os.Create(n.path("stderr"))
 	require.NoError(t, err)
 	defer stderr.Close()
