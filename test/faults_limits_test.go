@@ -16,10 +16,13 @@ import (
 	"pillion/test/behave"
 )
 
-// manyFields are a thousand header fields.
+// fields are how many header fields make a thousand with Host and another: nginx
+// takes no more unless max_headers, where it has that, says so.
+const fields = 998
+
 func manyFields() string {
 	var b strings.Builder
-	for i := range 1000 {
+	for i := range fields {
 		fmt.Fprintf(&b, "X-Field-%d: %d\n", i, i)
 	}
 	return b.String()
@@ -54,7 +57,7 @@ func TestFaults_HeaderWithinRaisedLimitsArrivesWhole(t *testing.T) {
 			var f behave.Facts
 			w.answer("GET").into(t, &f)
 			assert.Equal(t, []behave.Text{behave.Text(long)}, f.Header["X-Long"])
-			for i := range 1000 {
+			for i := range fields {
 				require.Equal(t, []behave.Text{behave.Text(fmt.Sprint(i))}, f.Header[fmt.Sprintf("X-Field-%d", i)])
 			}
 		})
@@ -66,7 +69,7 @@ func TestFaults_HeaderWithinRaisedLimitsArrivesWhole(t *testing.T) {
 // what a handler keeps is bounded by the handler, with http.MaxBytesReader, or by
 // the server's limit of bodies.
 func TestFaults_BodyLargerThanTheMemoryLimitIsNotHeld(t *testing.T) {
-	const limit, size = 64 << 20, 1 << 30
+	const limit, size = 64 << 20, 256 << 20
 	for _, h := range []faultHost{
 		{"nginx", func(t *testing.T) *server {
 			return conf{http: "pillion_memory_limit 64m;", server: everything + `
@@ -90,9 +93,8 @@ func TestFaults_BodyLargerThanTheMemoryLimitIsNotHeld(t *testing.T) {
 				req.ContentLength = size
 				return s.send(t, req)
 			}
-			var sum behave.Sum
-			upload("/hash").into(t, &sum)
-			assert.EqualValues(t, size, sum.Bytes, "a handler that keeps nothing")
+			whole := upload("/limited?max=" + fmt.Sprint(size))
+			assert.Equal(t, fmt.Sprint(size), whole.body, "a handler that keeps nothing")
 			assert.Less(t, s.runtime(t, "").RSS, int64(2*limit))
 
 			key := newKey()
