@@ -3,8 +3,8 @@
  *
  * Header-only: everything here is static, include it in the file that loads.
  * C99 and C++ on POSIX. A compiler in strict mode (-std=c99) needs this header
- * to come first, or -D_POSIX_C_SOURCE=200809L. Link with -ldl where the C
- * library asks for it.
+ * to come first, or -D_POSIX_C_SOURCE=200809L. Link with -ldl and -lpthread
+ * where the C library asks for them.
  *
  *
  * OVERVIEW
@@ -191,6 +191,52 @@ pillion_loader_look(const char *path, char *err, size_t err_len)
 }
 
 
+static inline void *
+pillion_loader_wait(void *mutex)
+{
+    (void) pthread_mutex_lock((pthread_mutex_t *) mutex);
+    (void) pthread_mutex_unlock((pthread_mutex_t *) mutex);
+
+    return NULL;
+}
+
+
+/* Go ends the process if it cannot have the few threads it starts with: tells
+ * before it does. Returns 0, or -1 and a sentence in err. */
+static inline int
+pillion_loader_threads(const char *path, char *err, size_t err_len)
+{
+    int              n, rc;
+    pthread_t        threads[4];
+    pthread_mutex_t  together = PTHREAD_MUTEX_INITIALIZER;
+
+    rc = 0;
+    (void) pthread_mutex_lock(&together);
+
+    for (n = 0; n < 4; n++) {
+        rc = pthread_create(&threads[n], NULL, pillion_loader_wait, &together);
+        if (rc != 0) {
+            break;
+        }
+    }
+
+    (void) pthread_mutex_unlock(&together);
+
+    while (n > 0) {
+        (void) pthread_join(threads[--n], NULL);
+    }
+
+    if (rc != 0) {
+        pillion_loader_say(err, err_len,
+                           "cannot load \"%s\": it needs threads: %s; raise the limit of "
+                           "processes of this user or service", path, strerror(rc));
+        return -1;
+    }
+
+    return 0;
+}
+
+
 /*
  * Loads a library, compares its ABI number and fills *api.
  *
@@ -205,6 +251,7 @@ pillion_loader_look(const char *path, char *err, size_t err_len)
  *
  * Returns 0, or -1:
  *     there is no such file, it cannot be read, or is not a shared library
+ *     no thread can be made
  *     the dynamic linker refuses it (its own words are in err)
  *     it is not a Pillion library: a function is missing
  *     its ABI number does not go with the one this file was compiled with
@@ -253,6 +300,11 @@ pillion_loader_open(const char *path, pillion_api *api, char *err, size_t err_le
         pillion_loader_say(err, err_len,
                            "PILLION-3008: cannot block signals to load \"%s\": %s", path,
                            strerror(rc));
+        return -1;
+    }
+
+    if (pillion_loader_threads(path, err, err_len) == -1) {
+        pthread_sigmask(SIG_SETMASK, &old, NULL);
         return -1;
     }
 

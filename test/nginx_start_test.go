@@ -4,14 +4,16 @@ package test
 
 import (
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 // What a worker needs and does not get is told in a sentence, once for each
-// worker, and nginx does not start others in their place for ever.
+// worker, and nginx does not start others in its place for ever.
 func TestNginx_WorkerWithoutWhatItNeedsSaysSoAndIsNotRepeated(t *testing.T) {
 	if sanitizing() {
 		t.Skip("the sanitizer has its own of these functions")
@@ -19,25 +21,33 @@ func TestNginx_WorkerWithoutWhatItNeedsSaysSoAndIsNotRepeated(t *testing.T) {
 	for _, c := range []struct {
 		name string
 		kind int64
-		nth  int64 // the first library is opened by the check of the configuration
 		says []string
 	}{
-		{"library", libraryLoad, 2, []string{"/no/such/library.so"}},
-		{"eventfd", eventDescriptor, 1, []string{"making a queue failed", "Too many open files"}},
-		{"thread", threadStart, 1, []string{"cannot start a thread", "Resource temporarily unavailable", "limit"}},
+		{"library", libraryLoad, []string{"cannot load", "/no/such/library.so"}},
+		{"descriptor", eventDescriptor, []string{"starting", "(24: Too many open files)"}},
+		{"thread", threadStart, []string{"it needs threads", "Resource temporarily unavailable", "raise the limit of processes"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			t.Parallel()
 			page, env := newFaults(t)
-			page.failNth(c.kind, c.nth, true)
 			n := conf{workers: "2", env: env, allowed: []string{`.`}}.start(t)
-			eventually(t, "both have given up", func() bool { return strings.Count(n.log(), "this worker cannot serve and exits") == 2 })
+			first := n.pids(t, 2)
+			page.failNth(c.kind, 1, true)
+			for pid := range first {
+				require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+			}
+			gaveUp := func() int { return strings.Count(n.log(), "this worker cannot serve and exits") }
+			eventually(t, "both have given up", func() bool { return gaveUp() == 2 && len(n.children()) == 0 })
 			for _, text := range c.says {
 				assert.Contains(t, n.log(), text)
 			}
 			time.Sleep(500 * time.Millisecond) // no event tells that nothing happens
-			assert.Equal(t, 2, strings.Count(n.log(), "this worker cannot serve and exits"), tail(n.log()))
-			assert.Empty(t, n.children())
+			assert.Equal(t, 2, gaveUp())
+
+			// What was missing is there again: a reload is enough.
+			page.end()
+			n.signal(syscall.SIGHUP)
+			assert.Len(t, n.pids(t, 2), 2)
 		})
 	}
 }

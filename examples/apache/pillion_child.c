@@ -160,7 +160,7 @@ static int start(server_rec *s, const pillion_api *api)
     rc = api->init(&config);
 
     if (rc != PILLION_OK) {
-        ap_log_error(APLOG_MARK, APLOG_CRIT, 0, s,
+        ap_log_error(APLOG_MARK, APLOG_CRIT, rc == PILLION_E_OS ? errno : 0, s,
                      "PILLION-5101: starting \"%s\" failed: %s", conf->library,
                      api->strerror(rc));
         return -1;

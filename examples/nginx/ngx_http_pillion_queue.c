@@ -261,7 +261,8 @@ ngx_http_pillion_start(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
     rc = ngx_http_pillion_worker.api.init(&config);
 
     if (rc != PILLION_OK) {
-        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
+        ngx_log_error(NGX_LOG_EMERG, cycle->log,
+                      (rc == PILLION_E_OS) ? ngx_errno : 0,
                       "PILLION-4105: starting \"%V\" failed: %s", library,
                       ngx_http_pillion_worker.api.strerror(rc));
         return NGX_ERROR;
