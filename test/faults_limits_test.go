@@ -87,15 +87,19 @@ func TestFaults_BodyLargerThanTheMemoryLimitIsNotHeld(t *testing.T) {
 			t.Parallel()
 			s := h.start(t)
 			unharmed(t, s)
-			upload := func(path string) answer {
+			upload := func(path string, size int64) answer {
 				req, err := http.NewRequest("POST", s.base+path, io.LimitReader(zeros{}, size))
 				require.NoError(t, err)
 				req.ContentLength = size
 				return s.send(t, req)
 			}
-			whole := upload("/limited?max=" + fmt.Sprint(size))
+			whole := upload("/limited?max="+fmt.Sprint(size), size)
 			assert.Equal(t, fmt.Sprint(size), whole.body, "a handler that keeps nothing")
 			assert.Less(t, s.runtime(t, "").RSS, int64(2*limit))
+
+			all := upload("/cross/x", limit+limit/4)
+			assert.Greater(t, len(all.body), limit, "a handler that keeps all gets it, over the limit")
+			eventually(t, "its memory is given back", func() bool { return s.runtime(t, "gc=1").RSS < 2*limit })
 
 			key := newKey()
 			w := s.wire(t, fmt.Sprintf("POST /hold?key=%s HTTP/1.1\nHost: h\nContent-Length: %d\n\n", key, size))
