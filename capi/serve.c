@@ -60,7 +60,8 @@ static int32_t check_io(const pillion_io *given, uint32_t flags, pillion_io *io)
     if (given == NULL) {
         return PILLION_E_ARG;
     }
-    if (given->size < IO_MIN) {
+    /* Half a pointer is none. */
+    if (given->size < IO_MIN || given->size % sizeof(void *) != 0) {
         return PILLION_E_SIZE;
     }
     memset(io, 0, sizeof(*io));

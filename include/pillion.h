@@ -600,8 +600,9 @@ typedef struct pillion_io {
 
     /* Sends a response head. Status 1xx (never 101) is informational: zero or
      * more of them precede the final head, and a caller that cannot send them
-     * returns 0. Exactly one final head precedes all of write, flush and
-     * trailers. Required. Returns 0, or negative on a failure. */
+     * returns 0. Exactly one final head precedes all of write, file and
+     * trailers; flush may also follow an informational one. Required. Returns
+     * 0, or negative on a failure. */
     int32_t (*head)(void *data, int32_t status, const pillion_pair *headers, uint32_t headers_len);
 
     /* Sends len (> 0) bytes of response body; it may hold them back until
@@ -672,7 +673,8 @@ typedef struct pillion_io {
  * PILLION_E_OS      a descriptor or thread could not be had
  * PILLION_E_ARG, _SIZE, _LIMIT, _APP, _STATE, _STOPPED, _MEMORY, _FORKED
  *                   as pillion_call(); also if a required callback is NULL,
- *                   and for the trailers that request_trailers gives
+ *                   if io->size ends within one, and for the trailers that
+ *                   request_trailers gives
  */
 PILLION_EXPORT int32_t pillion_serve(const pillion_request *request, const pillion_io *io);
 

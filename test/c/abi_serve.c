@@ -6,6 +6,7 @@
 #include "abi.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 
 /* Callbacks that keep a record and fail where they are told to. */
@@ -259,6 +260,33 @@ static void optional_callbacks_may_be_missing(void)
 }
 
 
+/* A structure whose size ends within a callback: half its address is none. */
+static void half_a_callback_is_refused(void)
+{
+    pillion_pair    e[4];
+    pillion_request req;
+    pillion_io      io = PILLION_IO_INIT;
+    record          r = { .thread = pthread_self() };
+
+    start();
+    req = get(e, "/");
+    io.data = &r;
+    io.head = on_head;
+    io.write = on_write;
+    io.read = on_read;
+    io.hijack = (int32_t (*)(void *, int32_t *)) abort;
+    io.size = offsetof(pillion_io, hijack) + sizeof(io.hijack) / 2;
+    req.flags = PILLION_REQUEST_HIJACK;
+    CHECK(PILLION_E_SIZE, api.serve(&req, &io));
+    io.size = offsetof(pillion_io, hijack);
+    CHECK(PILLION_E_ARG, api.serve(&req, &io));
+    req.flags = 0;
+    CHECK(PILLION_OK, api.serve(&req, &io));
+    nothing_left();
+    CHECK(PILLION_OK, api.stop(1000, 1000));
+}
+
+
 const scenario abi_serve[] = {
     { "callbacks_come_in_order_on_one_thread", callbacks_come_in_order_on_one_thread },
     { "failures_end_the_request", failures_end_the_request },
@@ -266,5 +294,6 @@ const scenario abi_serve[] = {
     { "client_that_left_ends_the_call", client_that_left_ends_the_call },
     { "client_that_stays_is_asked_after", client_that_stays_is_asked_after },
     { "optional_callbacks_may_be_missing", optional_callbacks_may_be_missing },
+    { "half_a_callback_is_refused", half_a_callback_is_refused },
     { NULL, NULL },
 };
