@@ -1,11 +1,12 @@
 # make alone lists the targets.
 
-.PHONY: help run build library module test soak bench install uninstall generate clean
+.PHONY: help run build library module test fuzz soak bench install uninstall generate clean
 .DEFAULT_GOAL := help
 
 BUILD       := build
 SERVER      := nginx
 MINUTES     := 10
+SEQUENCES   := 1000000
 
 # apache2-bin is httpd without a service: package apache2 would start one.
 NEEDS            := gcc libc6-dev make
@@ -22,7 +23,7 @@ FFI_NEEDS    = python3 php-cli ruby gunicorn uwsgi-core uwsgi-plugin-python3 lib
                $(if $(shell command -v npm),,npm)
 BENCH_NEEDS := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
                libapache2-mod-wsgi-py3 libnginx-mod-http-lua nghttp2-client wrk
-SANITIZED   := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn|TestConform
+SANITIZED   := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn|TestConform|TestFuzz
 CHECKED     := TestABI|TestQueue_|TestServe_|TestLog_
 RACED       := TestBehaviour/^(call|serve|queue|nginx|nginx-app|nginx-tls|nginx-buffering|nginx-http2)$$|TestNginx_Tunnel|TestNginx_Files
 VERSION     := $(shell sed -n '/^const char \*pillion_version/,/^}/s/.*return "\(.*\)";/\1/p' capi/state.c)
@@ -50,6 +51,7 @@ help:
 	@echo 'make test       all checks and tests, with the servers they need'
 	@echo 'make soak       mixed traffic for MINUTES=10, with reloads: fails if something is lost or grows;'
 	@echo '                SERVER=apache, too'
+	@echo 'make fuzz       a million sequences of calls that keep no rule (or SEQUENCES=..., SEED=...)'
 	@echo 'make bench      Pillion next to its alternatives, measured (QUICK=1: in five minutes): $(BUILD)/bench.json'
 	@echo 'make install    what was built, into $(PREFIX) (or PREFIX=..., and DESTDIR=... to make a package)'
 	@echo 'make uninstall  removes what make install puts there'
@@ -94,6 +96,10 @@ soak:
 	@test -n "$(MODULE_OF_$(SERVER))" || { echo 'SERVER must be nginx or apache' >&2; exit 1; }
 	@.ci/need.sh $(NEEDS) $(NEEDS_OF_$(SERVER))
 	@PILLION_SOAK=$(MINUTES) PILLION_SOAK_SERVER=$(SERVER) go test -count=1 -timeout 0 -run '^TestSoak$$' -v ./test
+
+fuzz:
+	@.ci/need.sh gcc libc6-dev
+	@PILLION_FUZZ=$(SEQUENCES) PILLION_SEED=$(SEED) go test -count=1 -timeout 24h -v -run TestFuzz_AnyCalls ./test
 
 bench:
 	@.ci/need.sh $(BENCH_NEEDS)

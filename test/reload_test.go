@@ -6,7 +6,6 @@ package test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"strconv"
 	"strings"
 	"syscall"
@@ -150,7 +149,7 @@ func (c conf) daemon(t *testing.T) (*nginx, func() int) {
 			assert.Fail(t, "in error.log: "+line)
 		}
 	})
-	out, err := exec.Command(binary, n.arguments()...).CombinedOutput()
+	out, err := n.command(binary).CombinedOutput()
 	require.NoError(t, err, "%s", out)
 	eventually(t, "nginx listens", func() bool { _, err := n.try("GET", "/facts/x", nil); return err == nil })
 	return n, pid
