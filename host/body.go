@@ -16,6 +16,7 @@ import (
 // after it.
 type body struct {
 	s      *serving
+	lent   bool // the request has it; set before the handler runs
 	closed atomic.Bool
 
 	mu     sync.Mutex
@@ -106,9 +107,19 @@ func (b *body) Close() error {
 	return nil
 }
 
+// shut is Close, if there is anybody to read.
+func (b *body) shut() {
+	if b.lent {
+		b.closed.Store(true)
+	}
+}
+
 // release returns when no read of the Exchange is under way and none can
 // begin, with what had come and was not read.
 func (b *body) release() []byte {
+	if !b.lent {
+		return nil
+	}
 	b.closed.Store(true)
 	if !b.mu.TryLock() {
 		b.s.x.SetReadDeadline(time.Unix(1, 0))

@@ -5,7 +5,6 @@ package host
 import (
 	"context"
 	"net/http"
-	"sync"
 	"sync/atomic"
 	"time"
 )
@@ -15,52 +14,56 @@ import (
 // is made when something asks for more than Err: package context then finds it
 // by Value, and treats it and its children as its own.
 type requestContext struct {
-	s    *serving
-	real atomic.Pointer[cancellable]
-
-	// mu guards ended and cause, and the making of real.
-	mu    sync.Mutex
-	ended bool
-	cause error
+	s *serving
+	// state is nil until the context has ended or somebody has looked.
+	state atomic.Pointer[contextState]
 }
 
-type cancellable struct {
+// contextState is a context that does the work, or without one an end that
+// nobody has looked at yet.
+type contextState struct {
 	context.Context
 	cancel context.CancelCauseFunc
+	cause  error
 }
+
+// canceled is the end that most requests come to.
+var canceled = &contextState{cause: context.Canceled}
 
 // end cancels the context. Only the first time counts.
 func (c *requestContext) end(cause error) {
-	c.mu.Lock()
-	if c.ended {
-		c.mu.Unlock()
-		return
+	state := c.state.Load()
+	if state == nil {
+		ended := canceled
+		if cause != context.Canceled {
+			ended = &contextState{cause: cause}
+		}
+		if c.state.CompareAndSwap(nil, ended) {
+			return
+		}
+		state = c.state.Load()
 	}
-	c.ended, c.cause = true, cause
-	real := c.real.Load()
-	c.mu.Unlock()
-	if real != nil {
-		real.cancel(cause)
+	if state.Context != nil {
+		state.cancel(cause)
 	}
 }
 
 // materialize returns the context that does the work.
-func (c *requestContext) materialize() *cancellable {
-	if real := c.real.Load(); real != nil {
-		return real
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	real := c.real.Load()
-	if real == nil {
-		real = new(cancellable)
-		real.Context, real.cancel = context.WithCancelCause(context.Background())
-		if c.ended {
-			real.cancel(c.cause)
+func (c *requestContext) materialize() context.Context {
+	for {
+		state := c.state.Load()
+		if state != nil && state.Context != nil {
+			return state
 		}
-		c.real.Store(real)
+		real := new(contextState)
+		real.Context, real.cancel = context.WithCancelCause(context.Background())
+		if state != nil {
+			real.cancel(state.cause)
+		}
+		if c.state.CompareAndSwap(state, real) {
+			return real
+		}
 	}
-	return real
 }
 
 // Deadline implements context.Context.
@@ -71,18 +74,14 @@ func (c *requestContext) Done() <-chan struct{} { return c.materialize().Done() 
 
 // Err implements context.Context.
 func (c *requestContext) Err() error {
-	if real := c.real.Load(); real != nil {
-		return real.Err()
-	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	switch {
-	case c.real.Load() != nil:
-		return c.real.Load().Err()
-	case c.ended:
+	switch state := c.state.Load(); {
+	case state == nil:
+		return nil
+	case state.Context == nil:
 		return context.Canceled
+	default:
+		return state.Err()
 	}
-	return nil
 }
 
 // Value implements context.Context. Keys that are not known here may be those

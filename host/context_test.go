@@ -59,7 +59,7 @@ func TestContext_EndIsSeenByWhoeverLooksBeforeAndAfter(t *testing.T) {
 				go func() { seen <- look(early) }()
 			} else {
 				go func() { seen <- look(early) }()
-				for early.real.Load() == nil {
+				for early.state.Load() == nil {
 					runtime.Gosched()
 				}
 				early.end(errLeft)
@@ -117,7 +117,7 @@ func TestContext_NothingIsMadeUntilSomebodyLooks(t *testing.T) {
 	_ = ctx.Value(scopeKey{})
 	ctx.end(errLeft)
 	_ = ctx.Err()
-	assert.Nil(t, ctx.real.Load())
+	assert.Nil(t, ctx.state.Load().Context)
 }
 
 func TestContext_MayEndWhileManyLook(t *testing.T) {

@@ -6,7 +6,6 @@ import (
 	"cmp"
 	"log/slog"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strconv"
 	"strings"
@@ -65,11 +64,11 @@ func (w *response) snapshot(status int) {
 				elements(list, w.declareTrailer)
 			}
 		}
-		if strings.HasPrefix(name, http.TrailerPrefix) {
+		switch {
+		case name[:min(1, len(name))] == "T" && strings.HasPrefix(name, http.TrailerPrefix):
 			h.trailers = h.trailers || !informational
 			continue
-		}
-		if hopByHop(name) {
+		case hopByHop(name):
 			continue
 		}
 		h.pairs = w.appendField(h.pairs, name, values)
@@ -79,6 +78,9 @@ func (w *response) snapshot(status int) {
 
 // sortPairs orders by name; values of one name keep their order.
 func sortPairs(pairs []Pair) {
+	if len(pairs) < 2 {
+		return
+	}
 	slices.SortStableFunc(pairs, func(a, b Pair) int { return cmp.Compare(a.Name, b.Name) })
 }
 
@@ -109,7 +111,9 @@ func (w *response) appendField(pairs []Pair, name string, values []string) []Pai
 		return pairs
 	}
 	for _, v := range values {
-		v = textproto.TrimString(onOneLine(v))
+		if v = trim(v); !validValue(v) {
+			v = trim(onOneLine(v))
+		}
 		if !validValue(v) {
 			w.s.log(slog.LevelError, "PILLION-1012: header "+strconv.Quote(name)+" not sent: its value holds a control character")
 			continue

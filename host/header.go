@@ -122,6 +122,14 @@ func validToken(s string) bool { return s != "" && all(s, octetToken) }
 
 func validHost(s string) bool { return all(s, octetHost) }
 
+// trim takes the white space off both ends of a header value.
+func trim(s string) string {
+	if s == "" || s[0] > ' ' && s[len(s)-1] > ' ' {
+		return s
+	}
+	return textproto.TrimString(s)
+}
+
 // validValue reports whether s may be a field value: no control characters
 // but the tab.
 func validValue(s string) bool {
@@ -198,13 +206,32 @@ func canonical(name string) string {
 	return textproto.CanonicalMIMEHeaderKey(name)
 }
 
-// canonicalVariable returns the canonical header name for a CGI variable's
-// name without its HTTP_.
-func canonicalVariable(name string) string {
-	if c, ok := internedVariables[name]; ok {
-		return c
+// variableName returns the canonical header name for a CGI variable's name
+// without its HTTP_, and whether it is a valid name.
+func variableName(s string) (name string, ok bool) {
+	switch s { // the most usual need no hash
+	case "HOST":
+		return "Host", true
+	case "ACCEPT":
+		return "Accept", true
+	case "COOKIE":
+		return "Cookie", true
+	case "REFERER":
+		return "Referer", true
+	case "CONNECTION":
+		return "Connection", true
+	case "USER_AGENT":
+		return "User-Agent", true
+	case "ACCEPT_ENCODING":
+		return "Accept-Encoding", true
+	case "ACCEPT_LANGUAGE":
+		return "Accept-Language", true
 	}
-	return textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(name, "_", "-"))
+	if name, ok = internedVariables[s]; ok {
+		return name, true
+	}
+	name = textproto.CanonicalMIMEHeaderKey(strings.ReplaceAll(s, "_", "-"))
+	return name, validToken(name)
 }
 
 // hopByHop reports whether a header concerns one connection only, or the

@@ -7,12 +7,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"math/rand/v2"
 	"reflect"
 	"runtime"
 	"sync"
 	"sync/atomic"
 	"time"
+	"unsafe"
 )
 
 var (
@@ -251,10 +251,16 @@ func eachShard(f func(*shard)) {
 	}
 }
 
+// shardOf chooses by the address. What a processor allocates one after another
+// lies side by side, so it stays at one shard for a while.
+func shardOf(s *serving) *shard {
+	return &shards[uintptr(unsafe.Pointer(s))>>13%uintptr(len(shards))]
+}
+
 // enter lets a request in, unless the process stops: whoever closes sees the
 // request in its shard, or the request sees closed.
 func enter(s *serving) (*shard, bool) {
-	sh := &shards[rand.Uint32()%uint32(len(shards))]
+	sh := shardOf(s)
 	sh.mu.Lock()
 	defer sh.mu.Unlock()
 	if closed.Load() {

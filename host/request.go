@@ -104,7 +104,7 @@ type headerSet struct {
 
 // add takes a field under its canonical name.
 func (h *headerSet) add(name, value string) *refusal {
-	value = textproto.TrimString(value)
+	value = trim(value)
 	if !validValue(value) {
 		return badRequest("malformed header value")
 	}
@@ -176,11 +176,11 @@ func (h *headerSet) addVariables(environ []Pair, f *facts) *refusal {
 		if len(name) <= 5 || name[:5] != "HTTP_" {
 			continue
 		}
-		name = canonicalVariable(name[5:])
+		name, ok := variableName(name[5:])
 		if name == "Content-Length" || name == "Content-Type" {
 			continue // CONTENT_LENGTH and CONTENT_TYPE are the ones to trust
 		}
-		if !validToken(name) {
+		if !ok {
 			return badRequest("malformed header name")
 		}
 		if bad := h.add(name, environ[i].Value); bad != nil {
@@ -381,7 +381,7 @@ func (s *serving) setBody(r *http.Request, f *facts, seen uint) *refusal {
 		r.Body = http.NoBody
 		return nil
 	}
-	s.body.first, s.body.more, s.body.remain = m.Body, m.More, length
+	s.body.lent, s.body.first, s.body.more, s.body.remain = true, m.Body, m.More, length
 	r.Body = &s.body
 	return nil
 }

@@ -114,7 +114,9 @@ func (w *response) writeHeader(status int) {
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		w.snapshot(status)
-		w.transmit(Part{Status: status, Headers: w.head.pairs, Flush: true})
+		p := &w.work().part
+		p.Status, p.Headers, p.Flush = status, w.head.pairs, true
+		w.transmit(p)
 		return
 	}
 	w.wroteHeader, w.status = true, status
@@ -235,35 +237,36 @@ func (w *response) empty(flush bool) {
 
 // emit sends body, after the head if that has not been sent.
 func (w *response) emit(body []byte, trailers []Pair, flush bool, end End) {
-	p := Part{Body: body, Flush: flush, Trailers: trailers, End: end}
+	p := &w.work().part
 	if !w.sentHead {
 		w.sentHead = true
 		w.complete(body, end != Open)
 		p.Status, p.Headers = w.status, w.head.pairs
 	}
-	if w.isHead {
-		p.Body = nil
+	if !w.isHead {
+		p.Body = body
 	}
+	p.Flush, p.Trailers, p.End = flush, trailers, end
 	if p.Status == 0 && len(p.Body) == 0 && end == Open && !(flush && w.unflushed) {
+		*p = Part{}
 		return
 	}
 	w.transmit(p)
 }
 
-// transmit hands a part to the Exchange. After a failure it only lets an end
-// through, and makes it an abort.
-func (w *response) transmit(p Part) {
+// transmit hands a part, the one in scratch, to the Exchange and empties it.
+// After a failure it only lets an end through, and makes it an abort.
+func (w *response) transmit(p *Part) {
 	if w.err != nil {
 		if p.End == Open {
+			*p = Part{}
 			return
 		}
-		p = Part{End: Aborted}
+		*p = Part{End: Aborted}
 	}
-	part := &w.work().part
-	*part = p
-	err := w.s.x.Send(part)
-	*part = Part{}
+	err := w.s.x.Send(p)
 	w.unflushed = !p.Flush
+	*p = Part{}
 	w.fail(err)
 }
 
@@ -419,7 +422,7 @@ func (w *response) finish() {
 	}
 	if w.status == http.StatusSwitchingProtocols {
 		w.s.log(slog.LevelError, "PILLION-1007: a handler cannot switch protocols without http.Hijacker: response broken off")
-		w.end(Part{End: Aborted})
+		w.breakOff()
 		return
 	}
 	var trailers []Pair
@@ -447,12 +450,14 @@ func (w *response) abort() {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.shut() == nil {
-		w.end(Part{End: Aborted})
+		w.breakOff()
 	}
 }
 
-func (w *response) end(p Part) {
+func (w *response) breakOff() {
 	w.over = true
+	p := &w.work().part
+	p.End = Aborted
 	w.transmit(p)
 	w.drop()
 }

@@ -128,7 +128,7 @@ func (s *serving) run(h http.Handler, r *http.Request) {
 	}()
 	h.ServeHTTP(s.writer(), r)
 	s.handled.Store(true)
-	s.body.closed.Store(true)
+	s.body.shut()
 	s.cancel(context.Canceled)
 	s.w.finish()
 	returned = true
@@ -146,7 +146,7 @@ func (s *serving) writer() http.ResponseWriter {
 // runtime.Goexit if there is no reason.
 func (s *serving) broken(reason any) {
 	s.handled.Store(true)
-	s.body.closed.Store(true)
+	s.body.shut()
 	s.cancel(context.Canceled)
 	s.w.abort()
 	if reason == http.ErrAbortHandler {
@@ -164,7 +164,7 @@ func (s *serving) broken(reason any) {
 
 // close gives the Exchange back.
 func (s *serving) close() {
-	s.body.closed.Store(true)
+	s.body.shut()
 	s.gate.Lock()
 	s.over = true
 	s.gate.Unlock()
