@@ -24,7 +24,7 @@ type consumer struct {
 	lead
 
 	// The leader's.
-	exchanges []*exchange // the latest of each request slot
+	exchanges []*exchange // one for each request slot
 	todo      *C.pl_req   // taken from the submission list, oldest first
 
 	waited bool
@@ -66,8 +66,9 @@ func (c *consumer) isReady(uintptr) bool {
 
 // run leads the queue until it is closed or somebody else leads.
 func (c *consumer) run() {
+	w := new(worker)
 	for {
-		worked, leads := c.drain()
+		worked, leads := c.drain(w)
 		if !leads {
 			return
 		}
@@ -111,9 +112,10 @@ func (c *consumer) run() {
 	c.close()
 }
 
-// drain runs what has been asked for, oldest first, and says whether there was
+// drain does what has been asked for, oldest first, w running what is run here,
+// and says whether there was
 // anything and whether the goroutine still leads.
-func (c *consumer) drain() (worked, leads bool) {
+func (c *consumer) drain(w *worker) (worked, leads bool) {
 	if c.todo == nil && !c.take() {
 		return false, true
 	}
@@ -124,9 +126,9 @@ func (c *consumer) drain() (worked, leads bool) {
 		switch {
 		case x == nil:
 		case !c.hot():
-			start(x)
+			pool.start(x)
 			c.came()
-		case !c.runHere(x):
+		case !c.runHere(x, w):
 			return true, false
 		case c.nudge.Load()&nudgeCool != 0:
 			c.heed()
@@ -153,7 +155,10 @@ func (c *consumer) obey(r *C.pl_req, cmds uint32) *exchange {
 		for slot >= len(c.exchanges) {
 			c.exchanges = append(c.exchanges, nil)
 		}
-		c.exchanges[slot] = newExchange(r)
+		if c.exchanges[slot] == nil {
+			c.exchanges[slot] = newExchange(r)
+		}
+		c.exchanges[slot].begin()
 	}
 	x := c.exchanges[slot]
 	if cmds&(C.PL_CMD_CANCEL|C.PL_CMD_RELEASE) != 0 {

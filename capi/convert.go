@@ -70,12 +70,7 @@ func settings(c *C.pillion_config) host.Settings {
 func callMessage(req *C.pillion_request, textLen uint64, app uint32, room *[]host.Pair) host.Message {
 	environ := cPairs(req.environ, req.environ_len)
 	headers := cPairs(req.headers, req.headers_len)
-	if n := len(environ) + len(headers); n > cap(*room) {
-		*room = make([]host.Pair, n)
-	} else {
-		*room = (*room)[:n]
-	}
-	pairs := *room
+	pairs := takeRoom(room, len(environ)+len(headers))
 	text := make([]byte, textLen)
 	rest := unsafe.String(unsafe.SliceData(text), len(text))
 	at := 0
@@ -99,10 +94,12 @@ func callMessage(req *C.pillion_request, textLen uint64, app uint32, room *[]hos
 	}
 }
 
-// message copies a submitted request: its text is contiguous already.
-func message(r *C.pl_req) host.Message {
+// message copies a submitted request: its text is contiguous already. The pairs
+// are taken from room.
+func message(r *C.pl_req, room *[]host.Pair) host.Message {
 	environ, headers := int(r.environ_len), int(r.headers_len)
-	pairs := takePairs(r.lens, environ+headers, goString(r.text, uint64(r.text_len)))
+	pairs := takeRoom(room, environ+headers)
+	cutPairs(pairs, r.lens, goString(r.text, uint64(r.text_len)))
 	m := host.Message{
 		App:     appName(uint32(r.app)),
 		Environ: pairs[:environ:environ],
@@ -117,19 +114,36 @@ func message(r *C.pl_req) host.Message {
 	return m
 }
 
-// takePairs cuts n pairs from text, by the lengths of names and values at lens.
-func takePairs(lens *C.uint32_t, n int, text string) []host.Pair {
-	pairs := make([]host.Pair, n)
-	if n == 0 {
-		return pairs
+// takeRoom makes *room n pairs long.
+func takeRoom(room *[]host.Pair, n int) []host.Pair {
+	if n > cap(*room) {
+		*room = make([]host.Pair, n)
 	}
-	at := unsafe.Slice(lens, 2*n)
+	*room = (*room)[:n]
+	return *room
+}
+
+// cutPairs cuts pairs from text, by the lengths of names and values at lens,
+// which add up to it.
+func cutPairs(pairs []host.Pair, lens *C.uint32_t, text string) {
+	if len(pairs) == 0 {
+		return
+	}
+	base, at := unsafe.Pointer(unsafe.StringData(text)), 0
+	of := unsafe.Slice((*[2]uint32)(unsafe.Pointer(lens)), len(pairs))
 	for i := range pairs {
-		name, value := at[2*i], at[2*i+1]
-		pairs[i].Name, text = text[:name], text[name:]
-		pairs[i].Value, text = text[:value], text[value:]
+		name, value := int(of[i][0]), int(of[i][1])
+		pairs[i] = host.Pair{Name: cut(base, at, name), Value: cut(base, at+name, value)}
+		at += name + value
 	}
-	return pairs
+}
+
+// cut is a string of n bytes. One without bytes must not point behind the rest.
+func cut(base unsafe.Pointer, at, n int) string {
+	if n == 0 {
+		return ""
+	}
+	return unsafe.String((*byte)(unsafe.Add(base, at)), n)
 }
 
 // requestTrailers copies what followed the request body, once it has ended.
@@ -139,7 +153,9 @@ func requestTrailers(r *C.pl_req) []host.Pair {
 		return nil
 	}
 	text := unsafe.Add(unsafe.Pointer(r.trailers), n*2*unsafe.Sizeof(C.uint32_t(0)))
-	return takePairs(r.trailers, int(n), goString((*C.char)(text), uint64(r.trailers_text)))
+	pairs := make([]host.Pair, n)
+	cutPairs(pairs, r.trailers, goString((*C.char)(text), uint64(r.trailers_text)))
+	return pairs
 }
 
 // pairsSize is how much C memory putPairs needs.

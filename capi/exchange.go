@@ -32,9 +32,11 @@ var ErrMemory = errors.New("pillion: out of memory")
 const maxInfos = 64
 
 // An exchange carries one request between host, on the request's goroutine, and
-// the structure r that it shares with the owner of the queue.
+// the structure r that it shares with the owner of the queue. With r it goes from
+// one request to the next.
 type exchange struct {
 	r     *C.pl_req
+	next  *exchange // that waits for a worker, after this one
 	msg   host.Message
 	body  gate
 	room  gate
@@ -58,7 +60,19 @@ type exchange struct {
 }
 
 func newExchange(r *C.pl_req) *exchange {
-	return &exchange{r: r, msg: message(r), serve: r.queue.serve != 0, flushed: true}
+	return &exchange{r: r, serve: r.queue.serve != 0}
+}
+
+// begin makes x that of r's next request. The one before has been finished.
+func (x *exchange) begin() {
+	x.mu.Lock()
+	defer x.mu.Unlock()
+	x.sent, x.infos, x.flushed, x.roomed, x.raw = 0, 0, true, false, false
+	x.released, x.ended = false, false
+	x.lead = nil
+	x.gone.Store(false)
+	x.body.renew()
+	x.room.renew()
 }
 
 func (x *exchange) Message() *host.Message { return &x.msg }
@@ -471,13 +485,12 @@ func (x *exchange) signalLocked(bit uint32) {
 func (x *exchange) finish() {
 	x.body.stop()
 	x.room.stop()
+	x.msg = host.Message{}
 	x.mu.Lock()
-	r := x.r
 	x.ended = true
 	x.cancel = nil
 	x.mu.Unlock()
-	x.msg = host.Message{}
-	unref(r)
+	unref(x.r)
 }
 
 func announce(q *C.pl_queue) {

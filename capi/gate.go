@@ -83,5 +83,18 @@ func (g *gate) setDeadline(t time.Time) {
 	})
 }
 
-// stop ends the timer.
-func (g *gate) stop() { g.setDeadline(time.Time{}) }
+// stop ends the timer, once nobody sets deadlines any more.
+func (g *gate) stop() {
+	if g.series != 0 {
+		g.setDeadline(time.Time{})
+	}
+}
+
+// renew makes a stopped gate fit for another waiter. Only who calls wake may
+// call it.
+func (g *gate) renew() {
+	select {
+	case <-g.ch: // what nobody waited for any more; never, if there is no ch
+	default:
+	}
+}

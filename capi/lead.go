@@ -94,7 +94,7 @@ func (c *consumer) cool(slow bool) {
 }
 
 // runHere runs x and says whether the consumer still leads.
-func (c *consumer) runHere(x *exchange) bool {
+func (c *consumer) runHere(x *exchange, w *worker) bool {
 	turn := c.turn.Add(1)
 	x.lead, x.turn = c, turn
 	returned := false
@@ -103,7 +103,7 @@ func (c *consumer) runHere(x *exchange) bool {
 			c.pass(turn) // the handler ends this goroutine
 		}
 	}()
-	x.run()
+	x.run(w)
 	returned = true
 	return c.turn.CompareAndSwap(turn, turn+1)
 }
