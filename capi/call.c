@@ -13,22 +13,55 @@ typedef union pl_block {
     void    *align;
 } pl_block;
 
-void *pl_response_new(uint64_t size, uint64_t *handle)
-{
-    pl_block *b = malloc(sizeof(pl_block) + size);
+/* What most responses fit in, so that Go need not call for more. */
+#define ROOM 2048u
 
-    if (b == NULL) {
-        return NULL;
+static int32_t room_make(pl_room *room, uint64_t size)
+{
+    pl_block *b;
+
+    room->size = size > ROOM ? size : ROOM;
+    room->filled = 0;
+    b = malloc(sizeof(pl_block) + room->size);
+    room->at = b == NULL ? NULL : b + 1;
+    return b == NULL ? PILLION_E_MEMORY : PILLION_OK;
+}
+
+static void room_free(pl_room *room)
+{
+    if (room->at != NULL) {
+        free((pl_block *) room->at - 1);
     }
-    *handle = pl_handle_put(PL_KIND_RESPONSE, b);
-    if (*handle == 0) {
-        free(b);
-        return NULL;
+}
+
+/* Nothing of what was in the room is kept. */
+void pl_room_grow(pl_room *room, uint64_t size)
+{
+    room_free(room);
+    room_make(room, size);
+}
+
+/* Gives the caller what Go has put into the room. */
+static int32_t give(pl_room *room, pillion_response *all, pillion_response *response, int32_t rc)
+{
+    uint32_t  size = response->size;
+    pl_block *b;
+
+    if (!room->filled) {
+        room_free(room);
+    } else {
+        b = (pl_block *) room->at - 1;
+        all->handle = pl_handle_put(PL_KIND_RESPONSE, b);
+        if (all->handle == 0) {
+            room_free(room);
+            return PILLION_E_MEMORY;
+        }
+        b->size = room->size;
+        pl_add(&pl_count.buffered, b->size);
     }
-    b->size = size;
-    pl_add(&pl_count.buffered, size);
-    pl_add(&pl_count.responses, 1);
-    return b + 1;
+    all->size = size;
+    memcpy(response, all, size < sizeof(*all) ? size : sizeof(*all));
+    return rc;
 }
 
 int32_t pillion_response_free(uint64_t handle)
@@ -44,7 +77,6 @@ int32_t pillion_response_free(uint64_t handle)
         return PILLION_E_GONE;
     }
     pl_sub(&pl_count.buffered, b->size);
-    pl_sub(&pl_count.responses, 1);
     free(b);
     return PILLION_OK;
 }
@@ -53,8 +85,10 @@ int32_t pillion_call(const pillion_request *given, pillion_response *response)
 {
     pillion_request  req;
     pillion_response all;
+    pl_message       msg;
+    pl_room          room;
     uint64_t         text_len;
-    uint32_t         app, size;
+    uint32_t         app;
     int32_t          rc = pl_guard();
 
     if (rc != PILLION_OK) {
@@ -76,13 +110,22 @@ int32_t pillion_call(const pillion_request *given, pillion_response *response)
     if (rc != PILLION_OK) {
         return rc;
     }
-    memset(&all, 0, sizeof(all));
-    rc = pl_go_call(&req, text_len, app, &all);
-    if (rc == PILLION_OK || rc == PILLION_E_ABORTED) {
-        size = response->size;
-        all.size = size;
-        memcpy(response, &all, size < sizeof(all) ? size : sizeof(all));
+    /* Go has copied the request before it needs the room for the response. */
+    rc = room_make(&room, pl_pairs_size(&req, text_len));
+    if (rc != PILLION_OK) {
+        return rc;
     }
+    pl_pairs_put(&req, text_len, room.at, &msg);
+    msg.body = (char *) req.body;
+    msg.body_len = req.body_len;
+    msg.flags = 0;
+    msg.app = app;
+    memset(&all, 0, sizeof(all));
+    rc = pl_go_call(&msg, &room, &all);
+    if (rc == PILLION_OK || rc == PILLION_E_ABORTED) {
+        return give(&room, &all, response, rc);
+    }
+    room_free(&room);
     return rc;
 }
 
@@ -90,7 +133,8 @@ int32_t pillion_call_event(uint64_t app, const char *event, uint64_t event_len,
                            const char *context, uint64_t context_len, pillion_response *response)
 {
     pillion_response all;
-    uint32_t         index, size;
+    pl_room          room;
+    uint32_t         index;
     int32_t          rc = pl_guard();
 
     if (rc != PILLION_OK) {
@@ -114,12 +158,16 @@ int32_t pillion_call_event(uint64_t app, const char *event, uint64_t event_len,
     if (rc != PILLION_OK) {
         return rc;
     }
-    memset(&all, 0, sizeof(all));
-    rc = pl_go_call_event(index, (char *) event, event_len, (char *) context, context_len, &all);
-    if (rc == PILLION_OK) {
-        size = response->size;
-        all.size = size;
-        memcpy(response, &all, size < sizeof(all) ? size : sizeof(all));
+    rc = room_make(&room, 0);
+    if (rc != PILLION_OK) {
+        return rc;
     }
+    memset(&all, 0, sizeof(all));
+    rc = pl_go_call_event(index, (char *) event, event_len, (char *) context, context_len, &room,
+                          &all);
+    if (rc == PILLION_OK) {
+        return give(&room, &all, response, rc);
+    }
+    room_free(&room);
     return rc;
 }

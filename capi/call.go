@@ -2,6 +2,11 @@
 
 package capi
 
+/*
+#include "pl.h"
+*/
+import "C"
+
 import (
 	"sync"
 
@@ -13,7 +18,27 @@ import (
 type call struct {
 	host.Memory
 	pairs []host.Pair
+
+	// What C has for the response.
+	room     *C.pl_room
+	response *C.pillion_response
+	direct   bool // the response is there already
 }
+
+// Send puts a response that comes whole where C wants it, without a stop in the
+// Memory.
+func (c *call) Send(p *host.Part) error {
+	if p.End != host.Complete || p.Status < 200 {
+		return c.Memory.Send(p)
+	}
+	c.direct, c.End = true, p.End
+	p.Sent = int64(len(p.Body))
+	fillResponse(c.room, c.response, p.Status, p.Headers, p.Trailers, p.Body)
+	return nil
+}
+
+// OnCancel does nothing: nobody cancels a call.
+func (c *call) OnCancel(func(cause error)) {}
 
 // What a call may keep for the next.
 const (
@@ -34,5 +59,6 @@ func (c *call) giveBack() {
 	clear(c.pairs)
 	clear(c.Headers)
 	c.Reset()
+	c.room, c.response, c.direct = nil, nil, false
 	calls.Put(c)
 }

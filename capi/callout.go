@@ -5,8 +5,8 @@ package capi
 /*
 #cgo noescape pl_part_new
 #cgo nocallback pl_part_new
-#cgo noescape pl_response_new
-#cgo nocallback pl_response_new
+#cgo noescape pl_room_grow
+#cgo nocallback pl_room_grow
 #include "pl.h"
 */
 import "C"
@@ -18,10 +18,7 @@ import (
 
 func partNew(size uint64) *C.pl_part { return C.pl_part_new(C.uint64_t(size)) }
 
-func responseNew(size uint64) (unsafe.Pointer, C.uint64_t) {
-	var handle C.uint64_t
-	return C.pl_response_new(C.uint64_t(size), &handle), handle
-}
+func roomGrow(room *C.pl_room, size uint64) { C.pl_room_grow(room, C.uint64_t(size)) }
 
 func queueDestroy(q *C.pl_queue) { C.pl_queue_destroy(q) }
 

@@ -112,9 +112,8 @@ func (c *consumer) run() {
 	c.close()
 }
 
-// drain does what has been asked for, oldest first, w running what is run here,
-// and says whether there was
-// anything and whether the goroutine still leads.
+// drain does what has been asked for, oldest first; what is run here is w's. It
+// says whether there was anything and whether the goroutine still leads.
 func (c *consumer) drain(w *worker) (worked, leads bool) {
 	if c.todo == nil && !c.take() {
 		return false, true

@@ -64,39 +64,9 @@ func settings(c *C.pillion_config) host.Settings {
 	return s
 }
 
-// callMessage copies a request that stands in the caller's own arrays. All
-// strings share one allocation. The pairs are taken from room, as far as there
-// is any.
-func callMessage(req *C.pillion_request, textLen uint64, app uint32, room *[]host.Pair) host.Message {
-	environ := cPairs(req.environ, req.environ_len)
-	headers := cPairs(req.headers, req.headers_len)
-	pairs := takeRoom(room, len(environ)+len(headers))
-	text := make([]byte, textLen)
-	rest := unsafe.String(unsafe.SliceData(text), len(text))
-	at := 0
-	for _, from := range [2][]C.pillion_pair{environ, headers} {
-		for i := range from {
-			p := &from[i]
-			n, v := int(p.name_len), int(p.value_len)
-			copy(text, unsafe.Slice((*byte)(unsafe.Pointer(p.name)), n))
-			copy(text[n:], unsafe.Slice((*byte)(unsafe.Pointer(p.value)), v))
-			text = text[n+v:]
-			pairs[at] = host.Pair{Name: rest[:n], Value: rest[n : n+v]}
-			rest = rest[n+v:]
-			at++
-		}
-	}
-	return host.Message{
-		App:     appName(app),
-		Environ: pairs[:len(environ):len(environ)],
-		Headers: pairs[len(environ):],
-		Body:    []byte(goString(req.body, uint64(req.body_len))),
-	}
-}
-
-// message copies a submitted request: its text is contiguous already. The pairs
-// are taken from room.
-func message(r *C.pl_req, room *[]host.Pair) host.Message {
+// message copies a request. All its strings share one allocation. The pairs are
+// taken from room.
+func message(r *C.pl_message, room *[]host.Pair) host.Message {
 	environ, headers := int(r.environ_len), int(r.headers_len)
 	pairs := takeRoom(room, environ+headers)
 	cutPairs(pairs, r.lens, goString(r.text, uint64(r.text_len)))
@@ -196,17 +166,21 @@ func putBytes(p unsafe.Pointer, b []byte) {
 	copy(unsafe.Slice((*byte)(p), len(b)), b)
 }
 
-// newPart makes a C part of a head, or of trailers, and body bytes; nil if
-// there is no memory.
-func newPart(pairs []host.Pair, body []byte) *C.pl_part {
+// newPart makes a C part of a head, or of trailers, and body bytes, if it can
+// in the memory that r has kept; nil if there is no memory.
+func newPart(r *C.pl_req, pairs []host.Pair, body []byte) *C.pl_part {
 	head := unsafe.Sizeof(C.pl_part{})
-	size := head + pairsSize(pairs) + uintptr(len(body))
-	p := partNew(uint64(size))
-	if p == nil {
+	need := uint64(head + pairsSize(pairs) + uintptr(len(body)))
+	p := r.spare
+	if p != nil && uint64(p.size) >= need {
+		r.spare = nil
+		atomic.AddUint64((*uint64)(&C.pl_count.buffered), uint64(p.size))
+	} else if p = partNew(need); p == nil {
 		return nil
 	}
+	size := p.size
 	clearPointers(unsafe.Pointer(p), head+uintptr(len(pairs))*unsafe.Sizeof(C.pillion_pair{}))
-	*p = C.pl_part{size: C.uint64_t(size), pairs_len: C.uint32_t(len(pairs)), body_len: C.uint64_t(len(body))}
+	*p = C.pl_part{size: size, pairs_len: C.uint32_t(len(pairs)), body_len: C.uint64_t(len(body))}
 	at := unsafe.Add(unsafe.Pointer(p), head)
 	text := at
 	if len(pairs) > 0 {
@@ -221,32 +195,34 @@ func newPart(pairs []host.Pair, body []byte) *C.pl_part {
 	return p
 }
 
-// fillResponse writes a whole response into one C allocation.
-func fillResponse(c *C.pillion_response, m *host.Memory) bool {
+// fillResponse writes a whole response into C's room for it, or does not if
+// there is no memory.
+func fillResponse(room *C.pl_room, c *C.pillion_response, status int, headers, trailers []host.Pair, body []byte) {
 	pair := unsafe.Sizeof(C.pillion_pair{})
-	size := pairsSize(m.Headers) + pairsSize(m.Trailers) + uintptr(len(m.Body))
-	at, handle := responseNew(uint64(size))
-	if at == nil {
-		return false
+	size := uint64(pairsSize(headers) + pairsSize(trailers) + uintptr(len(body)))
+	if size > uint64(room.size) {
+		if roomGrow(room, size); room.at == nil {
+			return
+		}
 	}
-	clearPointers(at, uintptr(len(m.Headers)+len(m.Trailers))*pair)
-	c.status = C.int32_t(m.Status)
-	c.handle = handle
-	trailers := unsafe.Add(at, uintptr(len(m.Headers))*pair)
-	text := unsafe.Add(trailers, uintptr(len(m.Trailers))*pair)
-	if len(m.Headers) > 0 {
-		c.headers, c.headers_len = (*C.pillion_pair)(at), C.uint32_t(len(m.Headers))
-		text = putPairs(at, text, m.Headers)
+	room.filled = 1
+	at := room.at
+	clearPointers(at, uintptr(len(headers)+len(trailers))*pair)
+	c.status = C.int32_t(status)
+	last := unsafe.Add(at, uintptr(len(headers))*pair)
+	text := unsafe.Add(last, uintptr(len(trailers))*pair)
+	if len(headers) > 0 {
+		c.headers, c.headers_len = (*C.pillion_pair)(at), C.uint32_t(len(headers))
+		text = putPairs(at, text, headers)
 	}
-	if len(m.Trailers) > 0 {
-		c.trailers, c.trailers_len = (*C.pillion_pair)(trailers), C.uint32_t(len(m.Trailers))
-		text = putPairs(trailers, text, m.Trailers)
+	if len(trailers) > 0 {
+		c.trailers, c.trailers_len = (*C.pillion_pair)(last), C.uint32_t(len(trailers))
+		text = putPairs(last, text, trailers)
 	}
-	if len(m.Body) > 0 {
-		c.body, c.body_len = (*C.char)(text), C.uint64_t(len(m.Body))
-		putBytes(text, m.Body)
+	if len(body) > 0 {
+		c.body, c.body_len = (*C.char)(text), C.uint64_t(len(body))
+		putBytes(text, body)
 	}
-	return true
 }
 
 // ringRead moves bytes of the request body from the ring to p.

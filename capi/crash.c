@@ -116,15 +116,15 @@ static int is_host(value name)
 /* Cuts the request's block, which its owner may be freeing: within its bounds. */
 static int look(const pl_req *r, value *found)
 {
-    const uint32_t *lens = pl_load(&r->lens);
-    const char     *text = r->text, *end;
-    uint64_t        i, environ_len = r->environ_len, pairs = environ_len + r->headers_len;
+    const uint32_t *lens = pl_load(&r->msg.lens);
+    const char     *text = r->msg.text, *end;
+    uint64_t        i, environ_len = r->msg.environ_len, pairs = environ_len + r->msg.headers_len;
 
     memset(found, 0, VALUES * sizeof(*found));
     if (pl_load(&r->refs) == 0 || lens == NULL || text == NULL) {
         return 0;
     }
-    end = text + r->text_len;
+    end = text + r->msg.text_len;
     for (i = 0; i < pairs; i++) {
         value name = { text, lens[2 * i] }, v = { text + lens[2 * i], lens[2 * i + 1] };
 
@@ -158,7 +158,7 @@ static void list_request(const pl_req *r, const value *found)
     line  l = { .len = 0 };
     value app;
 
-    app.at = pl_app_name_at(r->app, &app.len);
+    app.at = pl_app_name_at(r->msg.app, &app.len);
     put(&l, "PILLION-2181: in flight: app: \"");
     put_value(&l, app, VALUE_LEN);
     put(&l, "\", client: ");

@@ -219,7 +219,7 @@ func (x *exchange) Hijack() error {
 	if x.gone.Load() {
 		return ErrGone
 	}
-	if err := x.put(newPart(nil, nil), C.PILLION_EVENT_HIJACK, 0); err != nil {
+	if err := x.put(newPart(x.r, nil, nil), C.PILLION_EVENT_HIJACK, 0); err != nil {
 		return err
 	}
 	x.raw, x.roomed = true, true
@@ -286,7 +286,7 @@ func (x *exchange) sendPieces(p *host.Part) error {
 			}
 			return err
 		}
-		if err := x.put(newPart(headers, piece), f, p.Status); err != nil {
+		if err := x.put(newPart(x.r, headers, piece), f, p.Status); err != nil {
 			return err
 		}
 		p.Sent += int64(len(piece))
@@ -297,7 +297,7 @@ func (x *exchange) sendPieces(p *host.Part) error {
 // sendFile hands a file's descriptor over, and waits until the server has
 // credited its bytes.
 func (x *exchange) sendFile(p *host.Part, fd int) error {
-	c := newPart(nil, nil)
+	c := newPart(x.r, nil, nil)
 	if c == nil {
 		syscall.Close(fd)
 		return ErrMemory
@@ -350,19 +350,19 @@ func (x *exchange) sendLast(p *host.Part, f C.uint32_t, headers []host.Pair, pie
 	}
 	if len(p.Trailers) > 0 {
 		if f != 0 {
-			if err := x.put(newPart(headers, piece), f, p.Status); err != nil {
+			if err := x.put(newPart(x.r, headers, piece), f, p.Status); err != nil {
 				if end != 0 && err == ErrMemory {
 					x.put(nil, end, 0)
 				}
 				return err
 			}
 		}
-		return x.put(newPart(p.Trailers, nil), C.PILLION_EVENT_TRAILERS|end, 0)
+		return x.put(newPart(x.r, p.Trailers, nil), C.PILLION_EVENT_TRAILERS|end, 0)
 	}
 	if f|end == 0 {
 		return nil
 	}
-	return x.put(newPart(headers, piece), f|end, p.Status)
+	return x.put(newPart(x.r, headers, piece), f|end, p.Status)
 }
 
 // allowance waits for credit and says how many of n bytes may go out now. With

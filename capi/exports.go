@@ -86,15 +86,19 @@ func pl_go_stats(stats *C.pillion_stats_t) (rc C.int32_t) {
 }
 
 //export pl_go_call
-func pl_go_call(req *C.pillion_request, textLen C.uint64_t, app C.uint32_t, response *C.pillion_response) (rc C.int32_t) {
+func pl_go_call(msg *C.pl_message, room *C.pl_room, response *C.pillion_response) (rc C.int32_t) {
 	defer guard(&rc, C.PILLION_E_ABORTED)
 	c := takeCall()
-	c.Request = callMessage(req, uint64(textLen), uint32(app), &c.pairs)
-	host.Serve(&c.Memory)
-	filled, end := fillResponse(response, &c.Memory), c.End
+	c.Request = message(msg, &c.pairs)
+	c.room, c.response = room, response
+	host.Serve(c)
+	if !c.direct {
+		fillResponse(room, response, c.Status, c.Headers, c.Trailers, c.Body)
+	}
+	end := c.End
 	c.giveBack() // not after a panic or a Goexit
 	switch {
-	case !filled:
+	case room.filled == 0:
 		return C.PILLION_E_MEMORY
 	case end != host.Complete:
 		return C.PILLION_E_ABORTED
@@ -103,7 +107,7 @@ func pl_go_call(req *C.pillion_request, textLen C.uint64_t, app C.uint32_t, resp
 }
 
 //export pl_go_call_event
-func pl_go_call_event(app C.uint32_t, event *C.char, eventLen C.uint64_t, function *C.char, functionLen C.uint64_t, response *C.pillion_response) (rc C.int32_t) {
+func pl_go_call_event(app C.uint32_t, event *C.char, eventLen C.uint64_t, function *C.char, functionLen C.uint64_t, room *C.pl_room, response *C.pillion_response) (rc C.int32_t) {
 	defer guard(&rc, C.PILLION_E_ABORTED)
 	reply, err := host.ServeEvent(context.Background(), appName(uint32(app)),
 		[]byte(goString(event, uint64(eventLen))), []byte(goString(function, uint64(functionLen))))
@@ -115,7 +119,8 @@ func pl_go_call_event(app C.uint32_t, event *C.char, eventLen C.uint64_t, functi
 		return C.PILLION_E_ARG
 	case err != nil:
 		return C.PILLION_E_ABORTED
-	case !fillResponse(response, &host.Memory{Body: reply}):
+	}
+	if fillResponse(room, response, 0, nil, nil, reply); room.filled == 0 {
 		return C.PILLION_E_MEMORY
 	}
 	return C.PILLION_OK

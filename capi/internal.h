@@ -26,6 +26,7 @@ int32_t pl_ready(void);             /* OK only between init and stop           *
 #define PL_KIND_REQUEST  4u
 
 uint64_t pl_handle_put(uint32_t kind, void *p);         /* 0: out of memory    */
+uint64_t pl_handle_count(uint32_t kind);                 /* those in use        */
 void    *pl_handle_find(uint32_t kind, uint64_t handle); /* NULL: gone          */
 void    *pl_handle_take(uint32_t kind, uint64_t handle); /* NULL: gone          */
 int      pl_handle_at(uint32_t kind, uint32_t i, void **p); /* 0: past the last */
@@ -37,8 +38,11 @@ const char *pl_app_name_at(uint32_t index, uint32_t *len);
 /* request.c: a request's memory. */
 int32_t pl_request_check(const pillion_request *given, pillion_request *req, uint64_t *text_len,
                          uint32_t *app);
+uint64_t pl_pairs_size(const pillion_request *req, uint64_t text_len);
+void    pl_pairs_put(const pillion_request *req, uint64_t text_len, uint32_t *block, pl_message *msg);
 int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, uint32_t app);
 void    pl_req_empty(pl_req *r);
+void    pl_req_free(pl_req *r);
 int32_t pl_req_feed(pl_req *r, const char *bytes, uint64_t len, int32_t last, uint64_t *taken);
 char   *pl_req_space(pl_req *r, uint64_t *space);
 void    pl_req_filled(pl_req *r, uint64_t n);           /* 0: the end          */
@@ -72,10 +76,9 @@ extern int32_t pl_go_init(pillion_config *config);
 extern int32_t pl_go_stop(uint32_t drain_ms, uint32_t stop_ms);
 extern int32_t pl_go_apps(void);
 extern int32_t pl_go_stats(pillion_stats_t *stats);
-extern int32_t pl_go_call(pillion_request *req, uint64_t text_len, uint32_t app,
-                          pillion_response *response);
+extern int32_t pl_go_call(pl_message *msg, pl_room *room, pillion_response *response);
 extern int32_t pl_go_call_event(uint32_t app, char *event, uint64_t event_len, char *context,
-                                uint64_t context_len, pillion_response *response);
+                                uint64_t context_len, pl_room *room, pillion_response *response);
 extern int32_t pl_go_queue(pl_queue *q);
 
 #endif

@@ -14,9 +14,31 @@
  * sync/atomic in Go. The others name their one user.
  */
 
-typedef struct pl_part  pl_part;
-typedef struct pl_req   pl_req;
-typedef struct pl_queue pl_queue;
+typedef struct pl_part    pl_part;
+typedef struct pl_message pl_message;
+typedef struct pl_room    pl_room;
+typedef struct pl_req     pl_req;
+typedef struct pl_queue   pl_queue;
+
+/* A checked request: its pairs' lengths and bytes are one block. */
+struct pl_message {
+    uint32_t *lens;                 /* of names and values, in turns           */
+    char     *text;                 /* their bytes                             */
+    char     *body;                 /* its first bytes                         */
+    uint64_t  text_len;
+    uint64_t  body_len;
+    uint32_t  environ_len;
+    uint32_t  headers_len;
+    uint32_t  flags;                /* PILLION_REQUEST_                        */
+    uint32_t  app;
+};
+
+/* Room for the response of pillion_call(). */
+struct pl_room {
+    void    *at;
+    uint64_t size;
+    uint32_t filled;
+};
 
 /* A piece of a response: one allocation, pairs and bytes behind it. */
 struct pl_part {
@@ -26,7 +48,7 @@ struct pl_part {
     uint64_t      body_len;
     uint64_t      file_offset;
     uint64_t      file_len;
-    uint64_t      size;             /* of the allocation                       */
+    uint64_t      size;             /* of the allocation, written by C         */
     uint32_t      pairs_len;
     uint32_t      flags;            /* PILLION_EVENT_                          */
     int32_t       status;
@@ -78,18 +100,9 @@ struct pl_req {
     uint64_t  handle;               /* owner                                   */
     void     *data;
 
-    /* The request, written before SUBMIT: lengths of names and values, then
-     * their bytes, then the body's first bytes. */
-    uint32_t *lens;
-    char     *text;
-    char     *body;
-    uint64_t  text_len;
-    uint64_t  body_len;
-    uint64_t  block_size;
-    uint32_t  environ_len;
-    uint32_t  headers_len;
-    uint32_t  flags;                /* PILLION_REQUEST_                        */
-    uint32_t  app;
+    pl_message msg;                 /* written before SUBMIT                   */
+    uint64_t   block_len;           /* of what msg.lens begins                 */
+    uint64_t   block_size;          /* and of its allocation                   */
 
     /* The request body: a ring of ring_cap (a power of two) bytes, made at the
      * first feed. */
@@ -109,6 +122,7 @@ struct pl_req {
     /* The response: a list of parts that the goroutine appends to. */
     pl_part   stub;
     pl_part   last;                 /* the end, if there is no memory for one  */
+    pl_part  *spare;                /* memory for a part; goroutine            */
     pl_part  *tail;                 /* goroutine                               */
     pl_part  *cur;                  /* owner: the last part handed out         */
     pl_part  *oldest;               /* owner: the oldest not freed or kept     */
@@ -153,7 +167,6 @@ struct pl_queue {
 /* Counters for pillion_stats(), shared. */
 typedef struct pl_counts {
     uint64_t requests;
-    uint64_t responses;
     uint64_t buffered;
     uint64_t wakes_in;
     uint64_t wakes_out;
@@ -164,7 +177,7 @@ extern pl_counts pl_count;
 
 /* Called from Go. */
 pl_part *pl_part_new(uint64_t size);
-void    *pl_response_new(uint64_t size, uint64_t *handle);
+void     pl_room_grow(pl_room *room, uint64_t size);
 void     pl_queue_destroy(pl_queue *q);
 int32_t  pl_app_publish(char *name, uint64_t len);
 void     pl_log(int32_t level, char *msg, uint64_t len);

@@ -55,7 +55,7 @@ void pl_queue_destroy(pl_queue *q)
     for (r = q->all; r != NULL; r = next) {
         next = r->all_next;
         pl_req_empty(r);
-        free(r);
+        pl_req_free(r);
     }
     free(q);
 }

@@ -9,6 +9,9 @@
 
 #define REQUEST_MIN    offsetof(pillion_request, window) + sizeof(uint32_t)
 #define DEFAULT_WINDOW 65536u
+#define KEEP_SLOTS     256u
+#define KEEP_SIZE      4096u
+#define KEEP_STEP      512u
 #define FLAGS          (PILLION_REQUEST_MORE | PILLION_REQUEST_FILES | PILLION_REQUEST_HIJACK)
 
 static int32_t check_pairs(const pillion_pair *pairs, uint32_t n, uint64_t *total)
@@ -86,6 +89,32 @@ int32_t pl_request_check(const pillion_request *given, pillion_request *req, uin
     return pl_app_check(req->app, app);
 }
 
+/* memcpy() for names and values, most of which are short. */
+static inline char *put(char *at, const char *p, uint32_t n)
+{
+    uint64_t a, b;
+    uint32_t c, d;
+
+    if (n > 16) {
+        memcpy(at, p, n);
+    } else if (n >= 8) {
+        memcpy(&a, p, 8);
+        memcpy(&b, p + n - 8, 8);
+        memcpy(at, &a, 8);
+        memcpy(at + n - 8, &b, 8);
+    } else if (n >= 4) {
+        memcpy(&c, p, 4);
+        memcpy(&d, p + n - 4, 4);
+        memcpy(at, &c, 4);
+        memcpy(at + n - 4, &d, 4);
+    } else if (n != 0) {
+        at[0] = p[0];
+        at[n / 2] = p[n / 2];
+        at[n - 1] = p[n - 1];
+    }
+    return at + n;
+}
+
 static char *copy_pairs(const pillion_pair *p, uint32_t n, uint32_t *lens, char *at)
 {
     uint32_t i;
@@ -93,45 +122,66 @@ static char *copy_pairs(const pillion_pair *p, uint32_t n, uint32_t *lens, char 
     for (i = 0; i < n; i++, p++, lens += 2) {
         lens[0] = p->name_len;
         lens[1] = p->value_len;
-        if (p->name_len != 0) {
-            memcpy(at, p->name, p->name_len);
-            at += p->name_len;
-        }
-        if (p->value_len != 0) {
-            memcpy(at, p->value, p->value_len);
-            at += p->value_len;
-        }
+        at = put(at, p->name, p->name_len);
+        at = put(at, p->value, p->value_len);
     }
     return at;
 }
 
+/* How large a block the pairs of a request need. */
+uint64_t pl_pairs_size(const pillion_request *req, uint64_t text_len)
+{
+    return ((uint64_t) req->environ_len + req->headers_len) * 2 * sizeof(uint32_t) + text_len;
+}
+
+/* Copies them to the block. msg->body is then what follows them. */
+void pl_pairs_put(const pillion_request *req, uint64_t text_len, uint32_t *block, pl_message *msg)
+{
+    uint32_t *headers = block + 2 * (uint64_t) req->environ_len;
+    char     *at;
+
+    msg->lens = block;
+    msg->text = (char *) (headers + 2 * (uint64_t) req->headers_len);
+    msg->text_len = text_len;
+    msg->environ_len = req->environ_len;
+    msg->headers_len = req->headers_len;
+    at = copy_pairs(req->environ, req->environ_len, block, msg->text);
+    msg->body = copy_pairs(req->headers, req->headers_len, headers, at);
+}
+
+/* Room for the request's block, which may be there from the slot's last one. */
+static int32_t make_block(pl_req *r, uint64_t len)
+{
+    uint32_t *block;
+
+    if (r->block_size < len) {
+        block = malloc(len);
+        if (block == NULL) {
+            return PILLION_E_MEMORY;
+        }
+        free(r->msg.lens);
+        r->msg.lens = block;
+        r->block_size = len;
+    }
+    r->block_len = len;
+    pl_add(&pl_count.buffered, len);
+    return PILLION_OK;
+}
+
 int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, uint32_t app)
 {
-    uint64_t pairs = (uint64_t) req->environ_len + req->headers_len;
-    uint64_t size = pairs * 2 * sizeof(uint32_t) + text_len + req->body_len;
-    char    *at;
+    int32_t rc = make_block(r, pl_pairs_size(req, text_len) + req->body_len);
 
-    r->lens = malloc(size);
-    if (r->lens == NULL) {
-        return PILLION_E_MEMORY;
+    if (rc != PILLION_OK) {
+        return rc;
     }
-    r->block_size = size;
-    pl_add(&pl_count.buffered, size);
-
-    r->text = (char *) (r->lens + pairs * 2);
-    at = copy_pairs(req->environ, req->environ_len, r->lens, r->text);
-    at = copy_pairs(req->headers, req->headers_len, r->lens + 2 * (uint64_t) req->environ_len, at);
-    r->body = at;
+    pl_pairs_put(req, text_len, r->msg.lens, &r->msg);
     if (req->body_len != 0) {
-        memcpy(at, req->body, req->body_len);
+        memcpy(r->msg.body, req->body, req->body_len);
     }
-
-    r->text_len = text_len;
-    r->body_len = req->body_len;
-    r->environ_len = req->environ_len;
-    r->headers_len = req->headers_len;
-    r->flags = req->flags;
-    r->app = app;
+    r->msg.body_len = req->body_len;
+    r->msg.flags = req->flags;
+    r->msg.app = app;
     r->data = req->data;
     r->credit = req->credit != 0 ? req->credit : DEFAULT_WINDOW;
     r->window = req->window != 0 ? req->window : DEFAULT_WINDOW;
@@ -176,6 +226,25 @@ static void part_free(pl_req *r, pl_part *p)
     }
 }
 
+/* What the slots that are used most keep for their next request: the block and
+ * the memory of one part, if they are small. */
+static int keeps(const pl_req *r, uint64_t size)
+{
+    return r->slot < KEEP_SLOTS && size <= KEEP_SIZE;
+}
+
+/* Frees a part that the goroutine cannot reach any more, or keeps it. */
+static void part_retire(pl_req *r, pl_part *p)
+{
+    if (r->spare == NULL && p != &r->stub && p != &r->last && keeps(r, p->size)) {
+        close_file(p);
+        pl_sub(&pl_count.buffered, p->size);
+        r->spare = p;
+    } else {
+        part_free(r, p);
+    }
+}
+
 static uint64_t trailers_size(const pl_req *r)
 {
     return (uint64_t) r->trailers_len * 2 * sizeof(uint32_t) + r->trailers_text;
@@ -188,17 +257,19 @@ void pl_req_empty(pl_req *r)
 
     for (p = r->oldest; p != NULL; p = next) {
         next = pl_load(&p->next);
-        part_free(r, p);
+        part_retire(r, p);
     }
     for (p = r->kept; p != NULL; p = next) {
         next = p->next;
-        part_free(r, p);
+        part_retire(r, p);
     }
     r->oldest = r->kept = NULL;
-    if (r->lens != NULL) {
-        pl_sub(&pl_count.buffered, r->block_size);
-        free(r->lens);
-        r->lens = NULL;
+    pl_sub(&pl_count.buffered, r->block_len);
+    r->block_len = 0;
+    if (!keeps(r, r->block_size)) {
+        free(r->msg.lens);
+        r->msg.lens = NULL;
+        r->block_size = 0;
     }
     if (r->trailers != NULL) {
         pl_sub(&pl_count.buffered, trailers_size(r));
@@ -214,6 +285,14 @@ void pl_req_empty(pl_req *r)
         free(r->ring);
         r->ring = NULL;
     }
+}
+
+/* Frees an empty request. */
+void pl_req_free(pl_req *r)
+{
+    free(r->msg.lens);
+    free(r->spare);
+    free(r);
 }
 
 void pl_req_unref(pl_req *r)
@@ -279,11 +358,17 @@ void pl_req_credit(pl_req *r, uint64_t bytes)
     }
 }
 
+/* Small parts have a few sizes only, so that a kept one fits often. */
 pl_part *pl_part_new(uint64_t size)
 {
-    pl_part *p = malloc(size);
+    pl_part *p;
 
+    if (size <= KEEP_SIZE) {
+        size = (size + KEEP_STEP - 1) / KEEP_STEP * KEEP_STEP;
+    }
+    p = malloc(size);
     if (p != NULL) {
+        p->size = size;
         pl_add(&pl_count.buffered, size);
     }
     return p;

@@ -22,6 +22,7 @@ typedef struct pl_table {
     pl_entry       *segs[PL_SEGS];  /* shared; never freed                     */
     uint32_t        len;            /* shared                                  */
     uint32_t        free;
+    uint32_t        used;
 } pl_table;
 
 static pl_table tables[PL_KINDS] = {
@@ -74,6 +75,7 @@ uint64_t pl_handle_put(uint32_t kind, void *p)
         e->p = p;
         gen = (e->gen + 1) & PL_GEN_MASK;
         pl_store(&e->gen, gen);
+        t->used++;
     }
     pthread_mutex_unlock(&t->lock);
 
@@ -109,6 +111,7 @@ void *pl_handle_take(uint32_t kind, uint64_t handle)
         pl_store(&e->gen, (gen + 1) & PL_GEN_MASK);
         e->next = t->free;
         t->free = (uint32_t) handle + 1;
+        t->used--;
     }
     pthread_mutex_unlock(&t->lock);
     return p;
@@ -125,4 +128,15 @@ int pl_handle_at(uint32_t kind, uint32_t i, void **p)
     e = entry_at(&tables[kind], i);
     *p = (pl_load(&e->gen) & 1) != 0 ? pl_load(&e->p) : NULL;
     return 1;
+}
+
+uint64_t pl_handle_count(uint32_t kind)
+{
+    pl_table *t = &tables[kind];
+    uint64_t  used;
+
+    pthread_mutex_lock(&t->lock);
+    used = t->used;
+    pthread_mutex_unlock(&t->lock);
+    return used;
 }
