@@ -14,6 +14,7 @@ import (
 // head is what a handler's header map held when WriteHeader was called.
 type head struct {
 	pairs []Pair
+	own   int // how many of them the map gave
 
 	length      int64 // declared, -1 if it is not, or not valid
 	coding      string
@@ -33,47 +34,57 @@ func bodyAllowed(status int) bool {
 func (w *response) snapshot(status int) {
 	h := &w.head
 	*h = head{pairs: w.work().pairs[:0], length: -1}
+	if values, ok := w.header["Content-Type"]; ok && len(w.header) == 1 {
+		w.readField(status, "Content-Type", values) // the most usual, without a walk
+	} else {
+		for name, values := range w.header {
+			w.readField(status, name, values)
+		}
+		sortPairs(h.pairs)
+	}
+	h.own = len(h.pairs)
+}
+
+// readField adds a header to the snapshot.
+func (w *response) readField(status int, name string, values []string) {
+	h := &w.head
 	informational := status < 200
-	for name, values := range w.header {
-		switch name {
-		case "Content-Length":
-			h.hasLength = true
-			if len(values) > 0 && values[0] != "" && !informational {
-				h.length = w.declaredLength(values[0])
-			}
-			continue
-		case "Content-Type":
-			h.hasType = true
-			if status == http.StatusNotModified {
-				continue
-			}
-		case "Content-Encoding":
-			h.hasEncoding = len(values) > 0 && values[0] != ""
-		case "Transfer-Encoding":
-			if len(values) > 0 {
-				h.coding = values[0]
-			}
-		case "Connection":
-			h.close = hasToken(values, "close")
-		case "Trailer":
-			if informational {
-				continue
-			}
-			h.trailers = true
-			for _, list := range values {
-				elements(list, w.declareTrailer)
-			}
+	switch name {
+	case "Content-Length":
+		h.hasLength = true
+		if len(values) > 0 && values[0] != "" && !informational {
+			h.length = w.declaredLength(values[0])
 		}
-		switch {
-		case name[:min(1, len(name))] == "T" && strings.HasPrefix(name, http.TrailerPrefix):
-			h.trailers = h.trailers || !informational
-			continue
-		case hopByHop(name):
-			continue
+		return
+	case "Content-Type":
+		h.hasType = true
+		if status != http.StatusNotModified {
+			h.pairs = w.appendValues(h.pairs, name, values)
 		}
+		return
+	case "Content-Encoding":
+		h.hasEncoding = len(values) > 0 && values[0] != ""
+	case "Transfer-Encoding":
+		if len(values) > 0 {
+			h.coding = values[0]
+		}
+	case "Connection":
+		h.close = hasToken(values, "close")
+	case "Trailer":
+		if informational {
+			return
+		}
+		h.trailers = true
+		for _, list := range values {
+			elements(list, w.declareTrailer)
+		}
+	}
+	switch {
+	case strings.HasPrefix(name, http.TrailerPrefix):
+		h.trailers = h.trailers || !informational
+	case !hopByHop(name):
 		h.pairs = w.appendField(h.pairs, name, values)
 	}
-	sortPairs(h.pairs)
 }
 
 // sortPairs orders by name; values of one name keep their order.
@@ -110,6 +121,11 @@ func (w *response) appendField(pairs []Pair, name string, values []string) []Pai
 		w.s.log(slog.LevelError, "PILLION-1011: header "+strconv.Quote(name)+" not sent: its name is not valid")
 		return pairs
 	}
+	return w.appendValues(pairs, name, values)
+}
+
+// appendValues is appendField for a name that may be sent.
+func (w *response) appendValues(pairs []Pair, name string, values []string) []Pair {
 	for _, v := range values {
 		if v = trim(v); !validValue(v) {
 			v = trim(onOneLine(v))
@@ -163,20 +179,42 @@ func (w *response) finalTrailers() []Pair {
 	for _, name := range w.trailers {
 		pairs = w.appendField(pairs, name, w.header[name])
 	}
-	for name, values := range w.header {
-		if name[:min(1, len(name))] != "T" {
-			continue
-		}
-		if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
-			if !validTrailer(http.CanonicalHeaderKey(name)) {
-				w.s.log(slog.LevelError, "PILLION-1013: trailer "+strconv.Quote(name)+" not sent: it may not be one")
-				continue
+	if !w.sameNames() {
+		for name, values := range w.header {
+			if name, ok := strings.CutPrefix(name, http.TrailerPrefix); ok {
+				if !validTrailer(http.CanonicalHeaderKey(name)) {
+					w.s.log(slog.LevelError, "PILLION-1013: trailer "+strconv.Quote(name)+" not sent: it may not be one")
+					continue
+				}
+				pairs = w.appendField(pairs, name, values)
 			}
-			pairs = w.appendField(pairs, name, values)
 		}
 	}
 	sortPairs(pairs)
 	return pairs
+}
+
+// sameNames reports whether the header map holds the very names that the
+// snapshot found and sent, so that there is no trailer among them. To look for
+// these is faster than to walk the map.
+func (w *response) sameNames() bool {
+	left := len(w.header)
+	if w.head.hasLength {
+		if _, ok := w.header["Content-Length"]; ok {
+			left--
+		}
+	}
+	own := w.head.pairs[:w.head.own]
+	for i := range own {
+		if i > 0 && own[i].Name == own[i-1].Name {
+			continue
+		}
+		if _, ok := w.header[own[i].Name]; !ok {
+			return false
+		}
+		left--
+	}
+	return left == 0
 }
 
 // decimals spares the allocation for the lengths of bodies that are collected

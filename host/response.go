@@ -465,7 +465,7 @@ func (w *response) breakOff() {
 func (w *response) drop() {
 	if s := w.scratch; s != nil {
 		clear(s.pairs[:])
-		w.scratch, w.buffered, w.head.pairs = nil, 0, nil
+		w.scratch, w.buffered, w.head.pairs, w.head.own = nil, 0, nil, 0
 		scratches.Put(s)
 	}
 }

@@ -40,6 +40,34 @@ func TestServe_SmallAnswerIsOnePart(t *testing.T) {
 	}, x.parts[0])
 }
 
+func TestServe_LateTrailerIsSeenWhateverElseTheMapHolds(t *testing.T) {
+	late := http.TrailerPrefix + "X-Late"
+	for name, change := range map[string]func(h http.Header){
+		"added":                     func(h http.Header) { h.Set(late, "1") },
+		"in the place of the type":  func(h http.Header) { h.Del("Content-Type"); h.Set(late, "1") },
+		"in the place of a length":  func(h http.Header) { h.Del("Content-Length"); h.Set(late, "1") },
+		"in the place of the other": func(h http.Header) { delete(h, "X-A"); h.Set(late, "1") },
+	} {
+		for fields, set := range map[string]func(h http.Header){
+			"type":   func(h http.Header) { h.Set("Content-Type", "a/b") },
+			"length": func(h http.Header) { h.Set("Content-Length", "1") },
+			"more":   func(h http.Header) { h["X-A"] = []string{"1", "2"}; h.Set("Content-Type", "a/b") },
+			"unsent": func(h http.Header) { h["X-A"] = nil; h.Set("Connection", "x"); h.Set("X B", "1") },
+			"none":   func(h http.Header) {},
+		} {
+			t.Run(name+"/"+fields, func(t *testing.T) {
+				captureLog(t)
+				x := serve(t, request("", "GET", "/"), func(w http.ResponseWriter, r *http.Request) {
+					set(w.Header())
+					io.WriteString(w, "x")
+					change(w.Header())
+				})
+				assert.Equal(t, []Pair{{"X-Late", "1"}}, x.Trailers)
+			})
+		}
+	}
+}
+
 func TestServe_PartsOfALargeAnswer(t *testing.T) {
 	sizes := func(x *strict) (s []int) {
 		for _, p := range x.parts {
