@@ -33,6 +33,8 @@ func races(t *testing.T, what string) {
 
 func TestQueue_FreedWhileHandlersRunLeavesNothing(t *testing.T) { races(t, "free") }
 
+func TestQueue_HandlersThatBlockHoldUpNoOthers(t *testing.T) { races(t, "blocked") }
+
 func TestLog_LinesOfSeveralThreadsDoNotMix(t *testing.T) { races(t, "log") }
 
 func TestServe_ReadsNoMoreThanTheHandler(t *testing.T) { races(t, "read") }

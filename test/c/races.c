@@ -4,6 +4,8 @@
  *     races LIBRARY free     queues freed while their handlers start and end,
  *                            beside a thread that opens and closes descriptors
  *     races LIBRARY log      lines of several threads on one descriptor
+ *     races LIBRARY blocked  handlers that block, before others in one batch,
+ *                            with one processor for all
  *     races LIBRARY read     a read that comes too late for its deadline is not
  *                            asked for again
  */
@@ -12,6 +14,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
@@ -20,6 +23,9 @@
 #define THREADS   4
 #define LINES     200
 #define LINE_LEN  9000
+
+#define BATCH     64
+#define PATIENCE  60000             /* milliseconds                            */
 
 #define PAIR(name, value) { name, value, sizeof(name) - 1, sizeof(value) - 1 }
 
@@ -215,6 +221,50 @@ static void read_once(void)
     }
 }
 
+/* Submits a batch whose first requests block, and waits for the others. */
+static void answer_behind(uint64_t queue, int blocked)
+{
+    pillion_event events[BATCH];
+    uint64_t      handles[BATCH];
+    struct pollfd p = { .events = POLLIN };
+    uint32_t      n;
+    int           i, answered = 0;
+
+    CHECK("queue_fd", api.queue_fd(queue, &p.fd) == PILLION_OK);
+    for (i = 0; i < BATCH; i++) {
+        CHECK("submit", api.submit(queue, to(i < blocked ? "/hold?key=blocked" : "/"), &handles[i]) == PILLION_OK);
+    }
+    CHECK("flush", api.flush(queue) == PILLION_OK);
+    while (answered < BATCH - blocked) {
+        CHECK("a handler that blocks holds up others", poll(&p, 1, PATIENCE) == 1);
+        CHECK("poll", api.poll(queue, events, sizeof(*events), BATCH, &n) == PILLION_OK);
+        for (i = 0; i < (int) n; i++) {
+            CHECK("an event of a request that blocks", events[i].request != handles[0]);
+            answered += (events[i].flags & PILLION_EVENT_COMPLETE) != 0;
+        }
+    }
+    for (i = 0; i < BATCH; i++) {
+        CHECK("release", api.release(handles[i]) == PILLION_OK);
+    }
+    CHECK("flush", api.flush(queue) == PILLION_OK);
+}
+
+static void answer_behind_blocked(void)
+{
+    pillion_queue_config config = PILLION_QUEUE_CONFIG_INIT;
+    uint64_t             queue;
+    int                  i;
+
+    config.flags = PILLION_QUEUE_BATCH;
+    CHECK("queue_new", api.queue_new(&config, &queue) == PILLION_OK);
+    for (i = 0; i < 50; i++) {
+        answer_behind(queue, 1);
+        answer_behind(queue, BATCH / 2);
+        answer_behind(queue, BATCH - 1);
+    }
+    CHECK("queue_free", api.queue_free(queue) == PILLION_OK);
+}
+
 int main(int argc, char **argv)
 {
     pillion_config config = PILLION_CONFIG_INIT;
@@ -222,7 +272,7 @@ int main(int argc, char **argv)
     int            fd = mkstemp(name);
 
     if (argc != 3 || fd == -1 || unlink(name) == -1) {
-        fprintf(stderr, "usage: races LIBRARY free|log|read\n");
+        fprintf(stderr, "usage: races LIBRARY free|log|blocked|read\n");
         return 2;
     }
     CHECK("fcntl", fcntl(fd, F_SETFL, O_APPEND) == 0);
@@ -231,6 +281,7 @@ int main(int argc, char **argv)
         return 1;
     }
     config.log_fd = fd;
+    config.gomaxprocs = strcmp(argv[2], "blocked") == 0 ? 1 : 0;
     config.log_level = PILLION_LOG_ERROR;
     CHECK("init", api.init(&config) == PILLION_OK);
     CHECK("app_find", api.app_find("behave", 6, &app) == PILLION_OK);
@@ -238,6 +289,8 @@ int main(int argc, char **argv)
         free_while_running();
     } else if (strcmp(argv[2], "log") == 0) {
         log_together(fd);
+    } else if (strcmp(argv[2], "blocked") == 0) {
+        answer_behind_blocked();
     } else {
         read_once();
     }
