@@ -10,6 +10,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"sync"
 	"testing"
 
@@ -62,50 +64,76 @@ func newDriver(t testing.TB, kind string) *driver {
 	return &driver{in, bufio.NewReader(stdout)}
 }
 
-// run runs n operations and returns what Go has allocated for them.
-func (d *driver) run(n int) (objects, bytes int, err error) {
+// run runs n operations and returns what Go has allocated for them, and the
+// nanoseconds of each hop if the kind tells them.
+func (d *driver) run(n int) (objects, bytes int, hops []int, err error) {
 	if _, err := fmt.Fprintln(d.in, n); err != nil {
-		return 0, 0, err
+		return 0, 0, nil, err
 	}
 	line, err := d.out.ReadString('\n')
 	if err != nil {
-		return 0, 0, fmt.Errorf("%w: %s", err, line)
+		return 0, 0, nil, fmt.Errorf("%w: %s", err, line)
 	}
-	_, err = fmt.Sscan(line, &objects, &bytes)
-	if err != nil {
-		err = fmt.Errorf("%w: %s", err, line)
+	var numbers []int
+	for _, field := range strings.Fields(line) {
+		number, err := strconv.Atoi(field)
+		if err != nil {
+			return 0, 0, nil, fmt.Errorf("%w: %s", err, line)
+		}
+		numbers = append(numbers, number)
 	}
-	return objects, bytes, err
+	if len(numbers) < 2 {
+		return 0, 0, nil, fmt.Errorf("no two numbers: %s", line)
+	}
+	return numbers[0], numbers[1], numbers[2:], nil
 }
 
 func benchmark(b *testing.B, kind string, size int64) {
 	d := newDriver(b, kind)
-	_, _, err := d.run(100) // stacks and pools
+	_, _, _, err := d.run(100) // stacks and pools
 	require.NoError(b, err)
 	if size > 0 {
 		b.SetBytes(size)
 	}
 	b.ResetTimer()
-	objects, bytes, err := d.run(b.N)
+	objects, bytes, hops, err := d.run(b.N)
 	b.StopTimer()
 	require.NoError(b, err)
 	b.ReportMetric(float64(objects)/float64(b.N), "allocs/op")
 	b.ReportMetric(float64(bytes)/float64(b.N), "B/op")
+	for i, ns := range hops {
+		b.ReportMetric(float64(ns)/float64(b.N), hopNames[i])
+	}
+}
+
+// hopNames has the hops in the order in which drive.c tells them. The numbers
+// keep it in the benchmark's output, which is sorted.
+var hopNames = [...]string{
+	"1-submit-ns", "2-flush-ns", "3-to-handler-ns", "4-handler-ns", "5-to-poll-ns", "6-poll-ns", "7-release-ns",
+	"cpu-owner-ns", "cpu-all-ns",
 }
 
 func BenchmarkCall(b *testing.B)            { benchmark(b, "call", 0) }
 func BenchmarkQueue(b *testing.B)           { benchmark(b, "queue", 0) }
 func BenchmarkQueueInFlight64(b *testing.B) { benchmark(b, "inflight", 0) }
+func BenchmarkHops1(b *testing.B)           { benchmark(b, "hops1", 0) }
+func BenchmarkHops64(b *testing.B)          { benchmark(b, "hops64", 0) }
 func BenchmarkFeed(b *testing.B)            { benchmark(b, "feed", 16<<10) }
 func BenchmarkRelease(b *testing.B)         { benchmark(b, "release", 32<<10) }
 
 func TestDriver_RunsEveryKind(t *testing.T) {
-	for _, kind := range []string{"call", "queue", "inflight", "feed", "release"} {
+	for kind, hops := range map[string]int{
+		"call": 0, "queue": 0, "inflight": 0, "feed": 0, "release": 0, "hops1": len(hopNames), "hops64": len(hopNames),
+	} {
 		t.Run(kind, func(t *testing.T) {
-			objects, bytes, err := newDriver(t, kind).run(200)
+			objects, bytes, spent, err := newDriver(t, kind).run(200)
 			require.NoError(t, err)
 			assert.Positive(t, objects)
 			assert.Positive(t, bytes)
+			require.Len(t, spent, hops)
+			for i, ns := range spent {
+				assert.Positive(t, ns, hopNames[i])
+			}
 		})
 	}
 }

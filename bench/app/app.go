@@ -6,6 +6,7 @@ package app
 
 import (
 	"bytes"
+	"encoding/binary"
 	"fmt"
 	"io"
 	"net/http"
@@ -13,6 +14,7 @@ import (
 	"runtime"
 	"strconv"
 	"sync"
+	"time"
 )
 
 // Hello is what /hello answers, and what contenders without an application
@@ -105,6 +107,16 @@ func mallocs(w http.ResponseWriter, r *http.Request) {
 	var m runtime.MemStats
 	runtime.ReadMemStats(&m)
 	fmt.Fprint(w, m.Mallocs, " ", m.TotalAlloc)
+}
+
+// ServeTimes answers when it began and when it was about to answer: nanoseconds
+// since 1970, as two numbers of the processor's byte order.
+func ServeTimes(w http.ResponseWriter, r *http.Request) {
+	var b [16]byte
+	binary.NativeEndian.PutUint64(b[:], uint64(time.Now().UnixNano()))
+	w.Header().Set("Content-Type", ContentType)
+	binary.NativeEndian.PutUint64(b[8:], uint64(time.Now().UnixNano()))
+	w.Write(b[:])
 }
 
 // A barrier holds requests until it is told to let them go.

@@ -1,15 +1,17 @@
 /*
  * drive.c - runs operations of one kind, as many as each line of its input
  * says, and answers each line with the objects and the bytes that Go has
- * allocated for them.
+ * allocated for them. hops1 and hops64, which are queue and inflight with a
+ * clock, add the nanoseconds of each hop, all operations together.
  *
- *     drive LIBRARY call|queue|inflight|feed|release
+ *     drive LIBRARY call|queue|inflight|feed|release|hops1|hops64
  */
 
 #include <pillion_loader.h>
 
 #include <poll.h>
 #include <stdlib.h>
+#include <time.h>
 
 #define PAIR(name, value) { name, value, sizeof(name) - 1, sizeof(value) - 1 }
 #define LENGTH(array)     (sizeof(array) / sizeof(array[0]))
@@ -59,6 +61,14 @@ static pillion_request request(pillion_pair *pairs, const char *app, const char 
     r.environ = pairs;
     r.environ_len = LENGTH(usual);
     return r;
+}
+
+static int64_t nanoseconds(clockid_t clock)
+{
+    struct timespec t;
+
+    clock_gettime(clock, &t);
+    return (int64_t) t.tv_sec * 1000000000 + t.tv_nsec;
 }
 
 static void allocated(unsigned long long *objects, unsigned long long *bytes)
@@ -130,6 +140,74 @@ static void round_trips(long n, long inflight)
 static void queued(long n)   { round_trips(n, 1); }
 static void inflight(long n) { round_trips(n, INFLIGHT); }
 
+/* In the order in which the line has them. */
+enum { SUBMIT, FLUSH, THERE, HANDLER, BACK, POLL, RELEASE, OWNER, ALL, HOPS };
+
+static int64_t hops[HOPS];
+
+/* Adds the time since *at to a hop. */
+static void hop(int which, int64_t *at)
+{
+    int64_t now = nanoseconds(CLOCK_REALTIME);
+
+    hops[which] += now - *at;
+    *at = now;
+}
+
+/* The way of a request whose answer tells when its handler began and ended:
+ * there and back are from the flush to the handler and from the handler to
+ * pillion_poll(). OWNER and ALL are CPU time, of this thread and of all. */
+static void timed_trips(long n, long inflight)
+{
+    pillion_pair    pairs[12];
+    pillion_request r = request(pairs, "hops", "GET", "/");
+    pillion_event   e[INFLIGHT + 1]; /* never full: what is left would not be announced */
+    uint64_t        handle;
+    int64_t         at, flushed, in_handler[2];
+    long            submitted, ended;
+
+    memset(hops, 0, sizeof(hops));
+    hops[OWNER] -= nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    hops[ALL] -= nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+    while (n > 0) {
+        at = nanoseconds(CLOCK_REALTIME);
+        for (submitted = 0; submitted < inflight && submitted < n; submitted++) {
+            CHECK("pillion_submit failed", api.submit(queue, &r, &handle) == PILLION_OK);
+        }
+        hop(SUBMIT, &at);
+        flushed = at;
+        api.flush(queue);
+        hop(FLUSH, &at);
+        for (ended = 0; ended < submitted;) {
+            struct pollfd p = { fd, POLLIN, 0 };
+            uint32_t      got;
+
+            poll(&p, 1, -1);
+            at = nanoseconds(CLOCK_REALTIME);
+            CHECK("pillion_poll failed", api.poll(queue, e, sizeof(*e), INFLIGHT + 1, &got) == PILLION_OK);
+            for (uint32_t i = 0; i < got; i++) {
+                CHECK("no times", e[i].body_len == sizeof(in_handler));
+                memcpy(in_handler, e[i].body, sizeof(in_handler));
+                hops[THERE] += in_handler[0] - flushed;
+                hops[HANDLER] += in_handler[1] - in_handler[0];
+                hops[BACK] += at - in_handler[1];
+            }
+            hop(POLL, &at);
+            for (uint32_t i = 0; i < got; i++) {
+                api.release(e[i].request);
+            }
+            hop(RELEASE, &at);
+            ended += got;
+        }
+        n -= submitted;
+    }
+    hops[OWNER] += nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    hops[ALL] += nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+}
+
+static void hops1(long n)  { timed_trips(n, 1); }
+static void hops64(long n) { timed_trips(n, INFLIGHT); }
+
 /* Has one request take n chunks of body. */
 static void feed(long n)
 {
@@ -190,6 +268,7 @@ int main(int argc, char **argv)
         void      (*run)(long n);
     } kinds[] = {
         { "call", call }, { "queue", queued }, { "inflight", inflight }, { "feed", feed }, { "release", release },
+        { "hops1", hops1 }, { "hops64", hops64 },
     };
     pillion_queue_config config = PILLION_QUEUE_CONFIG_INIT;
     unsigned long long   objects, bytes, objects_after, bytes_after;
@@ -210,7 +289,11 @@ int main(int argc, char **argv)
         allocated(&objects, &bytes);
         kinds[i].run(atol(line));
         allocated(&objects_after, &bytes_after);
-        printf("%llu %llu\n", objects_after - objects, bytes_after - bytes);
+        printf("%llu %llu", objects_after - objects, bytes_after - bytes);
+        for (int h = 0; hops[ALL] != 0 && h < HOPS; h++) {
+            printf(" %lld", (long long) hops[h]);
+        }
+        printf("\n");
         fflush(stdout);
     }
     return 0;

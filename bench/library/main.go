@@ -10,6 +10,7 @@ import (
 func init() {
 	host.Handle("bench", app.New())
 	host.HandleFunc("hello", app.ServeHello) // without the mux
+	host.HandleFunc("hops", app.ServeTimes)
 }
 
 func main() { host.Main() }
