@@ -75,8 +75,7 @@ func look(overstay time.Duration) {
 	}
 	stacks := allStacks()
 	for _, s := range late {
-		line := append(append(lines[s], ", stack: "...), trace(stacks, s)...)
-		logLine(slog.LevelError, line)
+		logLine(slog.LevelError, fmt.Appendf(nil, "PILLION-1080: the handler goes on %s, stack: %s", lines[s], trace(stacks, s)))
 	}
 	if more > 0 {
 		logLine(slog.LevelError, fmt.Appendf(nil, "PILLION-1081: %d more handlers go on after their requests were cancelled", more))
@@ -85,7 +84,7 @@ func look(overstay time.Duration) {
 
 // overdue is what is logged of a handler but its stack.
 func (s *serving) overdue(late time.Duration) []byte {
-	b := fmt.Appendf(nil, "PILLION-1080: the handler goes on %v after its request was cancelled, and holds %d bytes of the server's memory",
+	b := fmt.Appendf(nil, "%v after its request was cancelled, and holds %d bytes of the server's memory",
 		late.Round(time.Millisecond), s.held())
 	return s.scope.appendTo(b)
 }
