@@ -12,6 +12,7 @@ static ngx_int_t ngx_http_pillion_choose_app(ngx_http_request_t *r,
 static ngx_int_t ngx_http_pillion_refuse(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx, ngx_uint_t status);
 static void ngx_http_pillion_body_handler(ngx_http_request_t *r);
+static uint32_t ngx_http_pillion_window(ngx_http_pillion_ctx_t *ctx);
 static ngx_int_t ngx_http_pillion_submit(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx);
 static ngx_uint_t ngx_http_pillion_waits_for_client(ngx_http_request_t *r,
@@ -221,6 +222,26 @@ ngx_http_pillion_body_handler(ngx_http_request_t *r)
 }
 
 
+/*
+ * Each time the window is full or empty somebody has to be woken, so a large
+ * body gets a larger one.
+ */
+
+static uint32_t
+ngx_http_pillion_window(ngx_http_pillion_ctx_t *ctx)
+{
+    off_t  size;
+
+    size = ngx_min((off_t) ctx->conf->buffer_size * 4, PILLION_MAX_WINDOW);
+
+    if (ctx->length >= 0 && ctx->length < size) {
+        size = ngx_max(ctx->length, (off_t) ctx->conf->buffer_size);
+    }
+
+    return (uint32_t) size;
+}
+
+
 static ngx_int_t
 ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
 {
@@ -235,7 +256,7 @@ ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
     pr.app = ctx->target;
     pr.data = ctx;
     pr.credit = (uint32_t) ctx->conf->buffer_size;
-    pr.window = (uint32_t) ctx->conf->buffer_size;
+    pr.window = ngx_http_pillion_window(ctx);
     pr.flags = PILLION_REQUEST_FILES;
 
     if (r == r->main
