@@ -21,6 +21,7 @@ import (
 )
 
 func TestApache_BasicAuthenticationAndAccessControl(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{
 		modules: []string{"authn_core", "authn_file", "auth_basic", "authz_user", "authz_host"},
 		host: everyApache + `
@@ -57,6 +58,7 @@ func TestApache_BasicAuthenticationAndAccessControl(t *testing.T) {
 }
 
 func TestApache_RewriteToAnApplication(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{
 		modules: []string{"rewrite"},
 		host: `
@@ -81,6 +83,7 @@ func TestApache_RewriteToAnApplication(t *testing.T) {
 }
 
 func TestApache_DeflateCompresses(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{
 		modules: []string{"filter", "deflate"},
 		host:    everyApache + "SetOutputFilter DEFLATE",
@@ -131,6 +134,7 @@ func TestApache_DeflateCompresses(t *testing.T) {
 }
 
 func TestApache_HeadersModule(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{
 		modules: []string{"headers"},
 		host: everyApache + `
@@ -152,6 +156,7 @@ func TestApache_HeadersModule(t *testing.T) {
 }
 
 func TestApache_ServerSideIncludes(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{
 		modules: []string{"include"},
 		host: everyApache + `
@@ -211,6 +216,7 @@ func tlsApacheWith(t *testing.T, library, routes string) (a *apache, ca *authori
 }
 
 func TestApache_TLS(t *testing.T) {
+	t.Parallel()
 	a, ca, connect := tlsApache(t)
 	returnsToBaseline(t, a.server)
 	for _, h2 := range []bool{false, true} {
@@ -255,6 +261,7 @@ func TestApache_TLS(t *testing.T) {
 }
 
 func TestApache_TLSClientThatLeavesIsNoticed(t *testing.T) {
+	t.Parallel()
 	_, ca, connect := tlsApache(t)
 	client := connect(false)
 	key := newKey()
@@ -272,6 +279,7 @@ func TestApache_TLSClientThatLeavesIsNoticed(t *testing.T) {
 }
 
 func TestApache_ConnectionIsTakenOverBehindTLS(t *testing.T) {
+	t.Parallel()
 	_, ca, connect := tlsApache(t)
 	client := connect(false)
 	key := newKey()
@@ -321,6 +329,7 @@ func TestApache_TakenOverConnectionOutlastsTheRequestTimeouts(t *testing.T) {
 }
 
 func TestApache_HTTP2StreamsAreCutAlone(t *testing.T) {
+	t.Parallel()
 	s := startApacheHTTP2(t)
 	plain := newServer("apache", s.base, s.dial, s.log) // mod_http2 slows a connection down whose streams fail
 	returnsToBaseline(t, plain)
@@ -356,6 +365,7 @@ func TestApache_HTTP2StreamsAreCutAlone(t *testing.T) {
 }
 
 func TestApache_SendfileAndWithoutIt(t *testing.T) {
+	t.Parallel()
 	for _, sendfile := range []string{"On", "Off"} {
 		a := apacheConf{host: everyApache + "EnableSendfile " + sendfile}.start(t)
 		returnsToBaseline(t, a.server)

@@ -34,6 +34,7 @@ func has(f behave.Facts, name string) bool {
 }
 
 func TestApache_ScriptAliasMapsTheLongestPrefix(t *testing.T) {
+	t.Parallel()
 	port := freePort(t)
 	a := apacheConf{
 		main: `PillionScriptAlias /everywhere other`,
@@ -88,6 +89,7 @@ func mountedAt(s *server, prefix string) *server {
 }
 
 func TestApache_SetHandlerTakesTheApplicationOfItsLocation(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{host: everyApache + `
 		<Location /mounted/deep>
 		  PillionApp other
@@ -97,6 +99,7 @@ func TestApache_SetHandlerTakesTheApplicationOfItsLocation(t *testing.T) {
 }
 
 func TestApache_HtaccessMayNameAnApplication(t *testing.T) {
+	t.Parallel()
 	b := apacheConf{allowed: []string{"not allowed here"}, host: `
 		DocumentRoot @dir@/apps
 		<Directory @dir@/apps>
@@ -128,6 +131,7 @@ func TestApache_HtaccessMayNameAnApplication(t *testing.T) {
 }
 
 func TestApache_ParamsReachTheApplicationAndMerge(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{
 		modules: []string{"env"},
 		main:    "PillionParam FROM main\nPillionParam MAIN yes",
@@ -206,6 +210,7 @@ func TestApache_StalledUploadTimesOut(t *testing.T) {
 }
 
 func TestApache_LimitRequestBodyIsKept(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{host: everyApache + "LimitRequestBody 1000"}.start(t)
 	returnsToBaseline(t, a.server)
 	assert.Equal(t, 200, a.do(t, "POST", "/hash", strings.NewReader(strings.Repeat("x", 1000))).StatusCode)
@@ -218,6 +223,7 @@ func TestApache_LimitRequestBodyIsKept(t *testing.T) {
 }
 
 func TestApache_BodyThatBreaksOffInTheMiddleOfTheAnswerIsACut(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{host: everyApache + "LimitRequestBody 1000"}.start(t)
 	returnsToBaseline(t, a.server)
 	for _, rest := range []string{"7d0\r\n" + strings.Repeat("x", 2000) + "\r\n0\r\n\r\n", "no number\r\n"} {
@@ -232,6 +238,7 @@ func TestApache_BodyThatBreaksOffInTheMiddleOfTheAnswerIsACut(t *testing.T) {
 }
 
 func TestApache_RepeatedRequestHeadersAreJoined(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{}.start(t)
 	f := a.server.facts(t, "GET /facts/x HTTP/1.1\nHost: h\nX-Many: one\nx-many: two\nX-Bytes: \xe4\xf6\tfc\nConnection: close\n\n")
 	assert.Equal(t, []behave.Text{"one, two"}, f.Header["X-Many"])
@@ -239,12 +246,14 @@ func TestApache_RepeatedRequestHeadersAreJoined(t *testing.T) {
 }
 
 func TestApache_RequestTrailersArrive(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{}.start(t)
 	w := a.wire(t, "POST /trailers HTTP/1.1\nHost: h\nTransfer-Encoding: chunked\nTrailer: X-A\n\n3\nabc\n0\nX-A: one\nX-B: two\n\n")
 	assert.Equal(t, "X-A0 3 <nil>\nX-A: one\r\nX-B: two\r\n", w.answer("POST").body)
 }
 
 func TestApache_ErrorDocuments(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{host: everyApache + `
 		PillionScriptAlias /seen behave
 		ErrorDocument 404 "httpd's page"
@@ -302,6 +311,7 @@ func TestApache_SettingsReachTheRuntime(t *testing.T) {
 }
 
 func TestApache_AccessLogHasTheNotes(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{
 		main: `LogFormat "%U [%{pillion-app}n] [%{pillion-status}n] [%{pillion-time}n] %s" own`,
 		host: everyApache + `
@@ -319,6 +329,7 @@ func TestApache_AccessLogHasTheNotes(t *testing.T) {
 }
 
 func TestApache_LogLevelIsTheErrorLogs(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{level: "info pillion:warn"}.start(t)
 	a.get(t, "/log?level=INFO&msg=quiet+message")
 	a.get(t, "/log?level=WARN&msg=loud+message")
@@ -327,6 +338,7 @@ func TestApache_LogLevelIsTheErrorLogs(t *testing.T) {
 }
 
 func TestApache_LongLogMessageIsWhole(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{main: "LimitRequestLine 20000"}.start(t)
 	long := strings.Repeat("abcdefgh ", 1000)
 	a.get(t, "/log?level=ERROR&msg="+url.QueryEscape(long+"end of it"))
@@ -335,6 +347,7 @@ func TestApache_LongLogMessageIsWhole(t *testing.T) {
 }
 
 func TestApache_ClientThatLeavesIsNoticedWhileTheApplicationComputes(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{}.start(t)
 	key := newKey()
 	ctx, leave := context.WithCancel(t.Context())
@@ -358,6 +371,7 @@ func TestApache_ClientThatLeavesIsNoticedWhileTheApplicationComputes(t *testing.
 }
 
 func TestApache_AnswerToAnUploadIsSentBeforeTheRestHasCome(t *testing.T) {
+	t.Parallel()
 	a := apacheConf{}.start(t)
 	pr, pw := io.Pipe()
 	defer pw.Close()
