@@ -35,7 +35,7 @@ func (c *requestContext) end(cause error) {
 	state := c.state.Load()
 	if state == nil {
 		ended := canceled
-		if cause != context.Canceled {
+		if cause != nil && cause != context.Canceled {
 			ended = &contextState{cause: cause}
 		}
 		if c.state.CompareAndSwap(nil, ended) {
