@@ -31,7 +31,8 @@ import (
 
 // soaked is a server under the traffic.
 type soaked struct {
-	*server
+	*server          // whose clients keep their connections
+	once     *server // and one whose do not
 	name     string
 	master   int
 	reload   func() // nil for the one that is left alone
@@ -93,6 +94,8 @@ func TestSoak(t *testing.T) {
 	stop := make(chan struct{})
 	var clients sync.WaitGroup
 	for _, s := range servers {
+		s.once = newServer(s.name, s.base, s.dial, s.log)
+		s.once.client.Transport.(*http.Transport).DisableKeepAlives = true
 		for range soakClients {
 			clients.Go(func() {
 				for pause := time.Tick(soakPace); ; <-pause {
@@ -281,7 +284,7 @@ var traffic = []struct {
 	{"stream", func(s *soaked) error { return s.expect("GET", "/bytes?n=700000&seed=s&write=4096", "", 200, 700000) }},
 	{"download", func(s *soaked) error { return s.expect("GET", "/content?path="+s.file, "", 200, soakFile) }},
 	{"unread upload", func(s *soaked) error {
-		a, err := s.try("POST", "/unread", strings.NewReader(strings.Repeat("x", 100000)), "Connection", "close")
+		a, err := s.once.try("POST", "/unread", strings.NewReader(strings.Repeat("x", 100000)))
 		if err != nil && !errors.Is(err, syscall.ECONNRESET) && !errors.Is(err, syscall.EPIPE) || err == nil && a.StatusCode != 200 {
 			return fmt.Errorf("%v %v", a.Response, err)
 		}
@@ -305,10 +308,15 @@ var traffic = []struct {
 	{"another WebSocket", func(s *soaked) error { return s.converse("/with/coder-websocket/") }},
 }
 
-// expect sends a request that may be sent again if the connection was closed
-// while it was idle, and compares the status and, unless it is -1, the length.
+// expect sends a request and compares the status and, unless it is -1, the
+// length. One without a body may come by a connection that is closed while it is
+// idle, and is sent again then; net/http does not do that with half a body.
 func (s *soaked) expect(method, path, body string, status, length int) error {
-	a, err := s.try(method, path, strings.NewReader(body), "Idempotency-Key", newKey())
+	by := s.server
+	if body != "" {
+		by = s.once
+	}
+	a, err := by.try(method, path, strings.NewReader(body))
 	if err == nil {
 		err = a.err
 	}
