@@ -107,6 +107,9 @@ int32_t pillion_call(const pillion_request *given, pillion_response *response)
     if (rc == PILLION_OK) {
         rc = pl_ready();
     }
+    if (rc == PILLION_OK) {
+        rc = pl_room_for_go(text_len + req.body_len);
+    }
     if (rc != PILLION_OK) {
         return rc;
     }
@@ -154,6 +157,9 @@ int32_t pillion_call_event(uint64_t app, const char *event, uint64_t event_len,
     rc = pl_app_check(app, &index);
     if (rc == PILLION_OK) {
         rc = pl_ready();
+    }
+    if (rc == PILLION_OK) {
+        rc = pl_room_for_go(event_len + context_len);
     }
     if (rc != PILLION_OK) {
         return rc;

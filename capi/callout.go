@@ -22,10 +22,8 @@ func roomGrow(room *C.pl_room, size uint64) { C.pl_room_grow(room, C.uint64_t(si
 
 func queueDestroy(q *C.pl_queue) { C.pl_queue_destroy(q) }
 
-func publishName(name string) {
-	if C.pl_app_publish((*C.char)(unsafe.Pointer(unsafe.StringData(name))), C.uint64_t(len(name))) != C.PILLION_OK {
-		panic("pillion: out of memory")
-	}
+func publishName(name string) bool {
+	return C.pl_app_publish((*C.char)(unsafe.Pointer(unsafe.StringData(name))), C.uint64_t(len(name))) == C.PILLION_OK
 }
 
 func logMessage(level slog.Level, msg string) {

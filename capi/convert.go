@@ -9,23 +9,47 @@ import "C"
 
 import (
 	"log/slog"
+	"sync"
 	"sync/atomic"
 	"unsafe"
 
 	"pillion/host"
 )
 
-// apps holds the names by index; written by publishApp, which host serialises.
+// apps holds the names by index. What changes it, and published, is serialised:
+// addApp by host, publishApps by publishing.
 var apps atomic.Pointer[[]string]
 
-func publishApp(name string) {
+var (
+	publishing sync.Mutex
+	published  int // names that C knows
+)
+
+func addApp(name string) {
 	var names []string
 	if p := apps.Load(); p != nil {
 		names = *p
 	}
 	names = append(names[:len(names):len(names)], name)
 	apps.Store(&names) // before C can ask for it by index
-	publishName(name)
+	if !publishApps() {
+		logError("pillion: out of memory: the server cannot find the application " + name)
+	}
+}
+
+// publishApps tells C the names that it does not know, and says whether it knows
+// them all then.
+func publishApps() bool {
+	publishing.Lock()
+	defer publishing.Unlock()
+	p := apps.Load()
+	for p != nil && published < len(*p) {
+		if !publishName((*p)[published]) {
+			return false
+		}
+		published++
+	}
+	return true
 }
 
 func appName(i uint32) string { return (*apps.Load())[i] }
@@ -35,6 +59,13 @@ func goString(p *C.char, n uint64) string {
 		return ""
 	}
 	return string(unsafe.Slice((*byte)(unsafe.Pointer(p)), n))
+}
+
+func goBytes(p *C.char, n uint64) []byte {
+	if n == 0 {
+		return nil
+	}
+	return append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(p)), n)...)
 }
 
 func cPairs(p *C.pillion_pair, n C.uint32_t) []C.pillion_pair {
@@ -78,9 +109,7 @@ func message(r *C.pl_message, room *[]host.Pair) host.Message {
 		Files:   r.flags&C.PILLION_REQUEST_FILES != 0,
 		Hijack:  r.flags&C.PILLION_REQUEST_HIJACK != 0,
 	}
-	if r.body_len > 0 {
-		m.Body = append([]byte(nil), unsafe.Slice((*byte)(unsafe.Pointer(r.body)), uint64(r.body_len))...)
-	}
+	m.Body = goBytes(r.body, uint64(r.body_len))
 	return m
 }
 

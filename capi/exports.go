@@ -32,17 +32,17 @@ func guard(rc *C.int32_t, status C.int32_t) {
 //export pl_go_init
 func pl_go_init(config *C.pillion_config) (rc C.int32_t) {
 	defer guard(&rc, C.PILLION_E_START)
+	s := settings(config)
+	if config.crash_fd != 0 {
+		s.CrashOutput = os.NewFile(uintptr(config.crash_fd), "crash output")
+		defer s.CrashOutput.Close()
+	}
 	if rc = pl_go_apps(); rc != C.PILLION_OK {
 		return rc
 	}
 	// Starts Go's poller now, while there are descriptors: without them it ends
 	// the process.
 	time.AfterFunc(time.Hour, func() {}).Stop()
-	s := settings(config)
-	if config.crash_fd != 0 {
-		s.CrashOutput = os.NewFile(uintptr(config.crash_fd), "crash output")
-		defer s.CrashOutput.Close()
-	}
 	if err := host.Start(s); err != nil {
 		return C.PILLION_E_START
 	}
@@ -58,12 +58,15 @@ func pl_go_stop(drainMS, stopMS C.uint32_t) (rc C.int32_t) {
 	return C.PILLION_OK
 }
 
-var publishOnce sync.Once
+var watchOnce sync.Once
 
 //export pl_go_apps
 func pl_go_apps() (rc C.int32_t) {
 	defer guard(&rc, C.PILLION_E_MEMORY)
-	publishOnce.Do(func() { host.Watch(publishApp) })
+	watchOnce.Do(func() { host.Watch(addApp) })
+	if !publishApps() {
+		return C.PILLION_E_MEMORY
+	}
 	return C.PILLION_OK
 }
 

@@ -36,6 +36,7 @@ int32_t pl_app_check(uint64_t handle, uint32_t *index);
 const char *pl_app_name_at(uint32_t index, uint32_t *len);
 
 /* request.c: a request's memory. */
+int32_t pl_room_for_go(uint64_t len);               /* OK or PILLION_E_MEMORY  */
 int32_t pl_request_check(const pillion_request *given, pillion_request *req, uint64_t *text_len,
                          uint32_t *app);
 uint64_t pl_pairs_size(const pillion_request *req, uint64_t text_len);

@@ -12,6 +12,8 @@
 #define KEEP_SLOTS     256u
 #define KEEP_SIZE      4096u
 #define KEEP_STEP      512u
+#define LARGE          (16u << 20)
+#define GO_ARENA       (64u << 20)
 #define FLAGS          (PILLION_REQUEST_MORE | PILLION_REQUEST_FILES | PILLION_REQUEST_HIJACK)
 
 static int32_t check_pairs(const pillion_pair *pairs, uint32_t n, uint64_t *total)
@@ -115,6 +117,21 @@ static inline char *put(char *at, const char *p, uint32_t n)
     return at + n;
 }
 
+/* Whether Go can have a copy of so many bytes: without memory it ends the
+ * process. Only large copies need that it asks the system for more than it has;
+ * it does so by the arena. */
+int32_t pl_room_for_go(uint64_t len)
+{
+    void *room;
+
+    if (len < LARGE) {
+        return PILLION_OK;
+    }
+    room = malloc(len + 2 * GO_ARENA);
+    free(room);
+    return room != NULL ? PILLION_OK : PILLION_E_MEMORY;
+}
+
 static char *copy_pairs(const pillion_pair *p, uint32_t n, uint32_t *lens, char *at)
 {
     uint32_t i;
@@ -170,8 +187,12 @@ static int32_t make_block(pl_req *r, uint64_t len)
 
 int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, uint32_t app)
 {
-    int32_t rc = make_block(r, pl_pairs_size(req, text_len) + req->body_len);
+    uint64_t len = pl_pairs_size(req, text_len) + req->body_len;
+    int32_t  rc = pl_room_for_go(len);
 
+    if (rc == PILLION_OK) {
+        rc = make_block(r, len);
+    }
     if (rc != PILLION_OK) {
         return rc;
     }

@@ -143,6 +143,36 @@ static void close_both(int32_t a, int32_t b)
     errno = saved;
 }
 
+static void *wait_for(void *mutex)
+{
+    pthread_mutex_lock(mutex);
+    pthread_mutex_unlock(mutex);
+    return NULL;
+}
+
+/* Whether there are the few threads that Go needs to start: without them it
+ * would end the process, too. */
+static int threads(void)
+{
+    pthread_mutex_t together = PTHREAD_MUTEX_INITIALIZER;
+    pthread_t       made[4];
+    int             n, rc = 0;
+
+    pthread_mutex_lock(&together);
+    for (n = 0; n < 4; n++) {
+        rc = pthread_create(&made[n], NULL, wait_for, &together);
+        if (rc != 0) {
+            break;
+        }
+    }
+    pthread_mutex_unlock(&together);
+    while (n > 0) {
+        pthread_join(made[--n], NULL);
+    }
+    errno = rc;
+    return rc == 0;
+}
+
 int32_t pillion_init(const pillion_config *given)
 {
     pillion_config config;
@@ -176,7 +206,7 @@ int32_t pillion_init(const pillion_config *given)
     if (pl_load(&state) != NEW) {
         return pl_load(&state) == STOPPED ? PILLION_E_STOPPED : PILLION_E_STATE;
     }
-    if (!descriptors()) {
+    if (!descriptors() || !threads()) {
         return PILLION_E_OS;
     }
     if (config.crash_fd != 0) {
@@ -201,7 +231,7 @@ int32_t pillion_init(const pillion_config *given)
     (void) pl_go_apps();            /* returns when Go runs */
     pl_crash_watch(report_fd);
     rc = pl_go_init(&config);
-    pl_store(&state, rc == PILLION_OK ? READY : FAILED);
+    pl_store(&state, rc == PILLION_OK ? READY : rc == PILLION_E_MEMORY ? NEW : FAILED);
     return rc;
 }
 

@@ -377,8 +377,8 @@ PILLION_EXPORT const char *pillion_strerror(int32_t status);
  *                   memory_limit is negative
  * PILLION_E_LIMIT   env_len is over PILLION_MAX_PAIRS, or the bytes at env or of
  *                   server_software over PILLION_MAX_BLOCK
- * PILLION_E_OS      a descriptor could not be had
- * PILLION_E_MEMORY  out of memory
+ * PILLION_E_OS      a descriptor or thread could not be had; may be called again
+ * PILLION_E_MEMORY  out of memory; may be called again
  * PILLION_E_STATE   called before
  * PILLION_E_STOPPED pillion_stop() was called
  * PILLION_E_START   a setting could not be applied, or an OnStart hook returned
