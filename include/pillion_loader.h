@@ -308,11 +308,6 @@ pillion_loader_open(const char *path, pillion_api *api, char *err, size_t err_le
         return -1;
     }
 
-    if (pillion_loader_threads(path, err, err_len) == -1) {
-        pthread_sigmask(SIG_SETMASK, &old, NULL);
-        return -1;
-    }
-
     library = dlopen(path, RTLD_NOW|RTLD_LOCAL);
     problem = (library == NULL) ? dlerror() : NULL;
 

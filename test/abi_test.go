@@ -3,11 +3,13 @@ package test
 import (
 	"bytes"
 	"context"
+	"debug/elf"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -16,18 +18,50 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func abiProgram(t *testing.T) string {
+	return cProgram(t, "abi", "abi_args", "abi_life", "abi_queues", "abi_serve", "abi_event", "abi_files", "abi_hijack",
+		"abi_hot", "abi_load", "abi_fail", "abi_faults", "abi_machine")
+}
+
+// cCode is where in a library's file its C is, package capi's: addresses and
+// lengths.
+func cCode(t *testing.T, path string) string {
+	sources, err := filepath.Glob("../capi/*.c")
+	require.NoError(t, err)
+	f, err := elf.Open(path)
+	require.NoError(t, err)
+	defer f.Close()
+	symbols, err := f.Symbols()
+	require.NoError(t, err)
+	var code []string
+	ours := false
+	for _, s := range symbols {
+		switch {
+		case elf.ST_TYPE(s.Info) == elf.STT_FILE:
+			ours = slices.Contains(sources, "../capi/"+s.Name)
+		case elf.ST_TYPE(s.Info) != elf.STT_FUNC || s.Size == 0:
+		case ours && elf.ST_BIND(s.Info) == elf.STB_LOCAL, strings.HasPrefix(s.Name, "pl_"), strings.HasPrefix(s.Name, "pillion_"):
+			code = append(code, fmt.Sprintf("%x-%x", s.Value, s.Size))
+		}
+	}
+	require.NotEmpty(t, code)
+	return strings.Join(code, ",")
+}
+
 // TestABI runs the scenarios of c/abi*.c, each in a process of its own: a
 // library can be started once in a process.
 func TestABI(t *testing.T) {
-	program := cProgram(t, "abi", "abi_args", "abi_life", "abi_queues", "abi_serve", "abi_event", "abi_files", "abi_hijack", "abi_hot", "abi_load")
+	program := abiProgram(t)
 	names, err := exec.Command(program, library(t, "one")).Output()
 	require.NoError(t, err)
+	code := cCode(t, library(t, "one"))
 	for _, name := range strings.Fields(string(names)) {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithTimeout(t.Context(), 150*time.Second)
 			defer cancel()
 			cmd := exec.CommandContext(ctx, program, library(t, "one"), name)
-			cmd.Env = append(os.Environ(), sanitizerEnv...)
+			cmd.Env = append(os.Environ(), "ABI_C_CODE="+code)
+			cmd.Env = append(cmd.Env, sanitizerEnv...)
 			if sanitizing() {
 				cmd.Env = append(cmd.Env, "ABI_SANITIZED=1")
 			}
@@ -92,7 +126,7 @@ func initialised(t *testing.T) string {
 
 // TestLoader_SaysWhatIsWrong loads what is no library.
 func TestLoader_SaysWhatIsWrong(t *testing.T) {
-	program := cProgram(t, "abi", "abi_args", "abi_life", "abi_queues", "abi_serve", "abi_event", "abi_files", "abi_hijack", "abi_hot", "abi_load")
+	program := abiProgram(t)
 	dir := t.TempDir()
 	text := filepath.Join(dir, "text.so")
 	require.NoError(t, os.WriteFile(text, []byte("no library at all"), 0o755))

@@ -6,6 +6,7 @@
  */
 
 #include "abi.h"
+#include "abi_fail.h"
 
 #include <inttypes.h>
 #include <poll.h>
@@ -302,7 +303,7 @@ char *guarded(const char *s)
 
 static const scenario *const tables[] = { abi_args, abi_life, abi_queues, abi_serve,
                                          abi_event, abi_files, abi_hijack, abi_hot,
-                                         abi_load };
+                                         abi_load, abi_faults, abi_machine };
 
 int main(int argc, char **argv)
 {
@@ -322,6 +323,7 @@ int main(int argc, char **argv)
                     fprintf(stderr, "%s\n", err);
                     return 1;
                 }
+                fail_where(argv[1]);
                 s->run();
                 puts("passed");
                 return 0;

@@ -94,5 +94,7 @@ extern const scenario abi_files[];
 extern const scenario abi_hijack[];
 extern const scenario abi_hot[];
 extern const scenario abi_load[];
+extern const scenario abi_faults[];
+extern const scenario abi_machine[];
 
 #endif

@@ -209,9 +209,12 @@ static void run_sides(uint64_t from, uint64_t to)
 }
 
 
-/* Tells what every thread is at when one has been at it for too long. */
+/* Tells what every thread is at when one has been at it for too many turns of
+ * the watch. Turns, since a process may be stopped for a while. */
 static void *watch(void *unused)
 {
+    static int64_t  seen[THREADS];
+    static int      turns[THREADS];
     struct timespec second = { 1, 0 };
     uint32_t        i, k;
 
@@ -219,7 +222,9 @@ static void *watch(void *unused)
         for (i = 0; i < threads; i++) {
             int64_t since = __atomic_load_n(&sides[i].since, __ATOMIC_SEQ_CST);
 
-            if (__atomic_load_n(&sides[i].doing, __ATOMIC_SEQ_CST) == NULL || now_ms() - since < PATIENCE / (stall != UINT64_MAX ? 30 : 1)) {
+            turns[i] = since == seen[i] && sides[i].doing != NULL ? turns[i] + 1 : 0;
+            seen[i] = since;
+            if (turns[i] < (stall != UINT64_MAX ? 2 : PATIENCE / 1000)) {
                 continue;
             }
             fprintf(stderr, "fuzz: seed %llu: a thread is stuck\n", (unsigned long long) seed);
