@@ -46,47 +46,50 @@ func watch() {
 	}
 }
 
+// late is a request whose handler has overstayed.
+type late struct {
+	s    *serving
+	took time.Duration
+	held int64
+	what []byte // which request it is
+}
+
 // look tells of the handlers that have overstayed for that long, each once.
 func look(overstay time.Duration) {
 	watching.Store(false) // first: who comes later asks for another look
-	var late []*serving
-	lines := make(map[*serving][]byte)
+	var all []late
 	more, early := 0, false
 	each(func(s *serving) {
 		since := s.abandoned.Load()
-		switch {
-		case since == 0 || s.told || s.handled.Load():
-		case time.Since(time.Unix(0, since)) < overstay:
-			early = true
-		case len(late) == maxTold:
-			s.told = true
-			more++
-		default:
-			s.told = true
-			late = append(late, s)
-			lines[s] = s.overdue(time.Since(time.Unix(0, since)))
+		if since == 0 || s.told || s.handled.Load() {
+			return
 		}
+		took := time.Since(time.Unix(0, since))
+		if took < overstay {
+			early = true
+			return
+		}
+		s.told = true
+		if len(all) == maxTold {
+			more++
+			return
+		}
+		all = append(all, late{s, took.Round(time.Millisecond), s.held(), s.scope.appendTo(nil)})
 	})
 	if early {
 		watch()
 	}
-	if len(late) == 0 {
+	if len(all) == 0 {
 		return
 	}
 	stacks := allStacks()
-	for _, s := range late {
-		logLine(slog.LevelError, fmt.Appendf(nil, "PILLION-1080: the handler goes on %s, stack: %s", lines[s], trace(stacks, s)))
+	for _, l := range all {
+		logLine(slog.LevelError, fmt.Appendf(nil, "PILLION-1080: the handler goes on %v after its request was cancelled, "+
+			"and holds %d bytes of the server's memory%s, stack: %s", l.took, l.held, l.what, trace(stacks, l.s)))
 	}
 	if more > 0 {
 		logLine(slog.LevelError, fmt.Appendf(nil, "PILLION-1081: %d more handlers go on after their requests were cancelled", more))
 	}
-}
-
-// overdue is what is logged of a handler but its stack.
-func (s *serving) overdue(late time.Duration) []byte {
-	b := fmt.Appendf(nil, "%v after its request was cancelled, and holds %d bytes of the server's memory",
-		late.Round(time.Millisecond), s.held())
-	return s.scope.appendTo(b)
 }
 
 // held is how much memory the Exchange holds for nobody but the handler.

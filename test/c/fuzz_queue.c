@@ -407,6 +407,18 @@ void fuzz_flush(sequence *z)
 }
 
 
+void fuzz_peek(sequence *z)
+{
+    uint64_t handle;
+    queue   *q = some_queue(z, &handle);
+    uint32_t n = 77, *out = once_in(z, 20) ? NULL : &n;
+    int32_t  rc = CALL(z, peek, handle, out);
+
+    expect_always(z, rc, (out == NULL ? S(E_ARG) : 0) | (q == NULL ? S(E_GONE) : out == NULL ? 0 : S(OK)));
+    MUST(z, rc == PILLION_OK ? n <= 1 : n == 77, n);
+}
+
+
 void fuzz_credit(sequence *z)
 {
     uint64_t handle, bytes;
