@@ -452,8 +452,8 @@ typedef struct pillion_stats_t {
     uint64_t buffered;           /* bytes of requests and responses in C memory */
     uint64_t goroutines;         /* as runtime.NumGoroutine                    */
     uint64_t heap;               /* bytes of live Go heap objects              */
-    uint64_t wakes_in;           /* eventfd writes that woke Go                */
-    uint64_t wakes_out;          /* eventfd writes that announced completions  */
+    uint64_t wakes_in;           /* how often Go was woken                     */
+    uint64_t wakes_out;          /* how often the owner was                    */
     uint64_t completed;          /* handlers that returned, since the start    */
     uint64_t abandoned;          /* of running: cancelled, and the handler goes
                                     on. Since 1.1                              */

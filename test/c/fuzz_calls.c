@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #define COUNT(array) ((uint32_t) (sizeof(array) / sizeof((array)[0])))
+#define STATS_1_0    80                /* the size in the first version          */
 
 
 void fuzz_abi(sequence *z)
@@ -148,7 +149,7 @@ void fuzz_stats(sequence *z)
     if (once_in(z, 20)) {
         z->refuse |= S(E_ARG);
     } else {
-        given = placed(z, 0, &s, sizeof(s), sizeof(s));
+        given = placed(z, 0, &s, sizeof(s), STATS_1_0);
         size = s.size;
     }
     rc = CALL(z, stats, given);
