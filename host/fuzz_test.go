@@ -3,6 +3,7 @@
 package host
 
 import (
+	"bytes"
 	"io"
 	"log/slog"
 	"net/http"
@@ -123,6 +124,114 @@ func FuzzHeader(f *testing.F) {
 			if n, ok := parseLength(l); !ok || n != int64(len(m.Body)) {
 				t.Fatalf("length %q, body %d", l, len(m.Body))
 			}
+		}
+	})
+}
+
+// FuzzStatus has a handler give any two statuses, to any method: a status is one
+// of HTTP's or a panic, the first final one counts, and some have no body.
+func FuzzStatus(f *testing.F) {
+	for _, status := range []int{0, 99, 100, 101, 103, 199, 200, 204, 205, 304, 404, 600, 999, 1000, -1, 1 << 40} {
+		f.Add(status, 200, "GET", "body")
+		f.Add(103, status, "HEAD", "")
+	}
+	var first, second int
+	var body string
+	name := app(func(w http.ResponseWriter, r *http.Request) {
+		w.WriteHeader(first)
+		w.WriteHeader(second)
+		io.WriteString(w, body)
+	})
+	quiet := currentSink.Load()
+	f.Cleanup(func() { currentSink.Store(quiet) })
+	logTo(func(slog.Level, string) {}, 0)
+	valid := func(status int) bool { return status >= 100 && status <= 999 }
+	final := func(status int) bool { return status >= 200 || status == http.StatusSwitchingProtocols }
+	f.Fuzz(func(t *testing.T, status1, status2 int, method, text string) {
+		if !validToken(method) || method == "CONNECT" {
+			return
+		}
+		first, second, body = status1, status2, text
+		m := &Memory{Request: request(name, method, "/")}
+		Serve(m)
+		want := 200
+		switch {
+		case !valid(first) || !final(first) && !valid(second):
+			if m.End != Aborted {
+				t.Fatal(first, second, m.Status, m.End)
+			}
+			return
+		case final(first):
+			want = first
+		case final(second):
+			want = second
+		}
+		if want == http.StatusSwitchingProtocols {
+			return
+		}
+		if m.Status != want || m.End != Complete {
+			t.Fatal(first, second, m.Status, m.End)
+		}
+		if len(m.Body) > 0 && (method == "HEAD" || want == 204 || want == 304) {
+			t.Fatalf("%d %s with a body", want, method)
+		}
+		for _, i := range m.Info {
+			if i.Status < 100 || i.Status > 199 || i.Status == http.StatusSwitchingProtocols {
+				t.Fatal(i.Status)
+			}
+		}
+	})
+}
+
+// FuzzFraming has a handler write pieces of any sizes, flushed or not, under any
+// Content-Length: the body is their sum, or the response is broken off, and never
+// more than was declared.
+func FuzzFraming(f *testing.F) {
+	f.Add([]byte{5, 200, 3}, "", uint8(0))
+	f.Add([]byte{0, 1, 255}, "256", uint8(7))
+	f.Add([]byte{10, 10}, "5", uint8(1))
+	f.Add([]byte{10, 10}, "25", uint8(2))
+	f.Add([]byte{1}, "00000000000000000000001", uint8(0))
+	f.Add([]byte{}, "0", uint8(0))
+	var sizes []byte
+	var length string
+	var flush uint8
+	name := app(func(w http.ResponseWriter, r *http.Request) {
+		if length != "" {
+			w.Header().Set("Content-Length", length)
+		}
+		for i, n := range sizes {
+			w.Write(bytes.Repeat([]byte{byte('a' + i%26)}, 37*int(n)))
+			if flush>>(i%8)&1 != 0 {
+				http.NewResponseController(w).Flush()
+			}
+		}
+	})
+	quiet := currentSink.Load()
+	f.Cleanup(func() { currentSink.Store(quiet) })
+	logTo(func(slog.Level, string) {}, 0)
+	f.Fuzz(func(t *testing.T, pieces []byte, declared string, flushes uint8) {
+		sizes, length, flush = pieces[:min(len(pieces), 50)], declared, flushes
+		var want []byte
+		for i, n := range sizes {
+			want = append(want, bytes.Repeat([]byte{byte('a' + i%26)}, 37*int(n))...)
+		}
+		m := &Memory{Request: request(name, "GET", "/")}
+		Serve(m)
+		if !bytes.HasPrefix(want, m.Body) {
+			t.Fatal("other bytes than were written")
+		}
+		sent := field(m.Headers, "Content-Length")
+		n, ok := parseLength(sent)
+		switch {
+		case m.End == Open:
+			t.Fatal("no end")
+		case sent == "" && m.End == Complete && len(m.Body) != len(want):
+			t.Fatal("cut, and complete", len(m.Body), len(want))
+		case sent != "" && (!ok || int64(len(m.Body)) > n):
+			t.Fatalf("length %q, body %d", sent, len(m.Body))
+		case sent != "" && m.End == Complete && int64(len(m.Body)) != n:
+			t.Fatalf("length %q, complete with %d", sent, len(m.Body))
 		}
 	})
 }
