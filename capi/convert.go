@@ -33,7 +33,7 @@ func addApp(name string) {
 	names = append(names[:len(names):len(names)], name)
 	apps.Store(&names) // before C can ask for it by index
 	if !publishApps() {
-		logError("PILLION-2080: out of memory: the server cannot find the application " + name)
+		logError("PILLION-2005: out of memory: the server cannot find the application " + name)
 	}
 }
 

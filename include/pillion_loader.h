@@ -228,7 +228,7 @@ pillion_loader_threads(const char *path, char *err, size_t err_len)
 
     if (rc != 0) {
         pillion_loader_say(err, err_len,
-                           "PILLION-3080: cannot load \"%s\": it needs threads: %s; raise the limit of "
+                           "PILLION-3012: cannot load \"%s\": it needs threads: %s; raise the limit of "
                            "processes of this user or service", path, strerror(rc));
         return -1;
     }
