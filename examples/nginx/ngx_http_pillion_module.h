@@ -194,13 +194,15 @@ struct ngx_http_pillion_header_s {
 };
 
 
-/* ngx_http_pillion_queue.c */
+/* ngx_http_pillion_process.c, ngx_http_pillion_queue.c */
 
 ngx_int_t ngx_http_pillion_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_pillion_init_process(ngx_cycle_t *cycle);
 void ngx_http_pillion_exit_process(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_pillion_find_apps(ngx_http_pillion_main_conf_t *pmcf,
     ngx_log_t *log);
+ngx_int_t ngx_http_pillion_open_queue(ngx_cycle_t *cycle);
+void ngx_http_pillion_close_queue(void);
 void ngx_http_pillion_post_flush(void);
 void ngx_http_pillion_release(ngx_http_pillion_ctx_t *ctx);
 
