@@ -6,7 +6,6 @@ import (
 	"strings"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -16,7 +15,7 @@ import (
 // worker, and nginx does not start others in its place for ever.
 func TestNginx_WorkerWithoutWhatItNeedsSaysSoAndIsNotRepeated(t *testing.T) {
 	if sanitizing() {
-		t.Skip("the sanitizer has its own of these functions")
+		missing(t, "the C library's functions: the sanitizer has its own")
 	}
 	for _, c := range []struct {
 		name string
@@ -41,7 +40,9 @@ func TestNginx_WorkerWithoutWhatItNeedsSaysSoAndIsNotRepeated(t *testing.T) {
 			for _, text := range c.says {
 				assert.Contains(t, n.log(), text)
 			}
-			time.Sleep(500 * time.Millisecond) // no event tells that nothing happens
+			eventually(t, "nginx starts no others", func() bool {
+				return strings.Count(n.log(), "exited with fatal code 2 and cannot be respawned") == 2
+			})
 			assert.Equal(t, 2, gaveUp())
 
 			// What was missing is there again: a reload is enough.
