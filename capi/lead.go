@@ -97,14 +97,7 @@ func (c *consumer) cool(slow bool) {
 func (c *consumer) runHere(x *exchange, w *worker) bool {
 	turn := c.turn.Add(1)
 	x.lead, x.turn = c, turn
-	returned := false
-	defer func() {
-		if !returned {
-			c.pass(turn) // the handler ends this goroutine
-		}
-	}()
-	x.run(w)
-	returned = true
+	x.run(w) // a handler may end this goroutine: the watch leads then
 	return c.turn.CompareAndSwap(turn, turn+1)
 }
 
