@@ -23,7 +23,7 @@ func TestFaults_HandlerThatNeverReturnsIsA504AndALine(t *testing.T) {
 		now := s.runtime(t, "").Counts
 		assert.EqualValues(t, 1, now.Abandoned)
 		assert.Greater(t, now.AbandonedBytes, int64(100), "its request")
-		assert.GreaterOrEqual(t, now.Buffered, before.Buffered+now.AbandonedBytes)
+		assert.GreaterOrEqual(t, now.Buffered, now.AbandonedBytes)
 		for range 20 {
 			s.whole(t, "/facts/x")
 		}
