@@ -10,9 +10,6 @@
  * returns what pillion.h does not say, if events come in another order, if a
  * call does not return, or if memory or descriptors are left. -only runs one
  * sequence by itself; -stall has one never end, to see the watchdog.
- *
- * Compiled with -DLIBFUZZER -fsanitize=fuzzer it is a libFuzzer target: the input
- * decides instead of chance, the library is that of PILLION_LIBRARY.
  */
 
 #include "fuzz.h"
@@ -366,39 +363,6 @@ static void start(void)
 }
 
 
-#ifdef LIBFUZZER
-
-int LLVMFuzzerInitialize(int *argc, char ***argv);
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
-
-int LLVMFuzzerInitialize(int *argc, char ***argv)
-{
-    (void) argc, (void) argv;
-    threads = 1;
-    load(getenv("PILLION_LIBRARY"));
-    start();
-    return 0;
-}
-
-
-int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
-{
-    sequence *z = &sides[0];
-
-    z->bytes = bytes;
-    z->bytes_left = len;
-    while (z->bytes_left > 0) {
-        any_export(z);
-    }
-    end_sequence(z);
-    free_left_queues(z);
-    free_shared_responses(z);
-    slow_down(z);
-    return 0;
-}
-
-#else
-
 /* Stops the library while threads use it, and uses it then. */
 static void stop_in_the_middle(uint64_t from, uint64_t middle, uint64_t end)
 {
@@ -543,5 +507,3 @@ int main(int argc, char **argv)
     }
     return 0;
 }
-
-#endif

@@ -50,17 +50,15 @@ typedef struct queue {
 
 /* A sequence of calls under way, and the thread it runs on. */
 typedef struct sequence {
-    uint64_t       number;
-    uint64_t       random;
-    const uint8_t *bytes;               /* instead of random numbers, if not NULL */
-    size_t         bytes_left;
-    uint32_t       refuse;              /* statuses that the arguments call for   */
-    int            depth;               /* calls within callbacks                 */
-    queue         *queues[QUEUES];
-    uint64_t       responses[RESPONSES];
-    char          *areas[AREAS];        /* each ends where no byte may be read    */
-    const char    *doing;               /* for the watchdog, as the next          */
-    int64_t        since;
+    uint64_t    number;
+    uint64_t    random;
+    uint32_t    refuse;                 /* statuses that the arguments call for   */
+    int         depth;                  /* calls within callbacks                 */
+    queue      *queues[QUEUES];
+    uint64_t    responses[RESPONSES];
+    char       *areas[AREAS];           /* each ends where no byte may be read    */
+    const char *doing;                  /* for the watchdog, as the next          */
+    int64_t     since;
 } sequence;
 
 /* The exports in the order of pillion.h. */

@@ -25,17 +25,8 @@ uint64_t fuzz_mix(uint64_t x)
 /* A number below n. */
 uint32_t choose(sequence *z, uint32_t n)
 {
-    uint32_t v = 0, taken;
-
-    if (z->bytes == NULL) {
-        z->random += 0x9e3779b97f4a7c15u;
-        return (uint32_t) ((fuzz_mix(z->random) >> 32) * n >> 32);
-    }
-    for (taken = n - 1; taken > 0 && z->bytes_left > 0; taken >>= 8) {
-        v = v << 8 | *z->bytes++;
-        z->bytes_left--;
-    }
-    return v % n;
+    z->random += 0x9e3779b97f4a7c15u;
+    return (uint32_t) ((fuzz_mix(z->random) >> 32) * n >> 32);
 }
 
 
