@@ -45,7 +45,7 @@ func Agreement(series []float64) float64 {
 	return float64(sum) / float64(pairs)
 }
 
-// agreed is the agreement from which on a series of six values or more goes up
+// agreed is the agreement from which on a series of seven values or more goes up
 // by chance in less than one case out of twenty.
 const agreed = 0.6
 
