@@ -7,6 +7,7 @@ BUILD       := build
 SERVER      := nginx
 MINUTES     := 10
 SEQUENCES   := 1000000
+FUZZTIME    := 30s
 
 # apache2-bin is httpd without a service: package apache2 would start one.
 NEEDS            := gcc libc6-dev make
@@ -51,7 +52,8 @@ help:
 	@echo 'make test       all checks and tests, with the servers they need'
 	@echo 'make soak       mixed traffic for MINUTES=10, with reloads: fails if something is lost or grows;'
 	@echo '                SERVER=apache, too'
-	@echo 'make fuzz       a million sequences of calls that keep no rule (or SEQUENCES=..., SEED=...)'
+	@echo 'make fuzz       a million sequences of calls that keep no rule (or SEQUENCES=..., SEED=...), and each'
+	@echo '                fuzz target of the Go tests for FUZZTIME=30s'
 	@echo 'make bench      Pillion next to its alternatives, measured (QUICK=1: in five minutes): $(BUILD)/bench.json'
 	@echo 'make install    what was built, into $(PREFIX) (or PREFIX=..., and DESTDIR=... to make a package)'
 	@echo 'make uninstall  removes what make install puts there'
@@ -100,6 +102,12 @@ soak:
 fuzz:
 	@.ci/need.sh gcc libc6-dev
 	@PILLION_FUZZ=$(SEQUENCES) PILLION_SEED=$(SEED) go test -count=1 -timeout 24h -v -run TestFuzz_AnyCalls ./test
+	@set -e; list=$$(go test -list '^Fuzz' ./...); \
+		echo "$$list" | awk '/^Fuzz/ { all[n++] = $$1 } /^ok/ { for (i = 0; i < n; i++) print $$2, all[i]; n = 0 }' \
+		| while read -r package target; do \
+			echo "$$package $$target"; \
+			go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "$$package" < /dev/null; \
+		done
 
 bench:
 	@.ci/need.sh $(BENCH_NEEDS)
