@@ -677,7 +677,7 @@ func TestLife_StopClosesConnectionsAfterTheDrain(t *testing.T) {
 	start := time.Now()
 	assert.NoError(t, Stop(30*time.Millisecond, time.Minute))
 	assert.Greater(t, time.Since(start), 30*time.Millisecond, "the drain is theirs")
-	assert.Less(t, time.Since(start), time.Second, "and no more")
+	assert.Less(t, time.Since(start), patience, "and no more")
 	wait(t, served, "Serve")
 	wait(t, leftServed, "Serve")
 	assert.ErrorIs(t, failed, net.ErrClosed)

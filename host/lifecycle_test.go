@@ -178,7 +178,7 @@ func TestLife_StopBreaksOffBlockedReads(t *testing.T) {
 	x.Request.More = true
 	go func() { defer close(served); Serve(x) }()
 	<-reading
-	assert.NoError(t, Stop(0, 200*time.Millisecond))
+	assert.NoError(t, Stop(0, time.Minute))
 	wait(t, served, "the request")
 }
 

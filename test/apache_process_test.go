@@ -96,7 +96,7 @@ func TestApache_StopHookHasADeadline(t *testing.T) {
 	a.signal(apacheGracefulStop)
 	begin := time.Now()
 	<-a.exited
-	assert.Less(t, time.Since(begin), 5*time.Second)
+	assert.Less(t, time.Since(begin), 8*time.Second, "httpd kills after nine, ten are the default")
 	a.awaitLog(t, "stopping")
 }
 
@@ -191,7 +191,7 @@ func TestApache_ParentNeverLoadsTheLibrary(t *testing.T) {
 	assert.Contains(t, maps(a.childrenAre(1)[0]), a.path("app.so"))
 	a.install("two")
 	a.signal(apacheGraceful)
-	eventually(t, "the new version", func() bool { a.client.CloseIdleConnections(); return a.runtime(t, "").Version == "two" })
+	eventually(t, "the new version", func() bool { return a.tryRuntime().Version == "two" })
 	parent := a.parent.Process.Pid
 	assert.NotContains(t, maps(parent), "app.so")
 	entries, err := os.ReadDir(fmt.Sprintf("/proc/%d/task", parent))
@@ -354,6 +354,7 @@ func TestApache_ApplicationsMayRunPrograms(t *testing.T) {
 func TestApache_DescriptorsStayConstant(t *testing.T) {
 	a := apacheConf{}.start(t)
 	returnsToBaseline(t, a.server)
+	once := a.once()
 	path := a.path("apps/file")
 	require.NoError(t, os.WriteFile(path, make([]byte, 300000), 0o644))
 	request := func(i int) {
@@ -365,7 +366,7 @@ func TestApache_DescriptorsStayConstant(t *testing.T) {
 		case 1:
 			a.get(t, "/panic?n=10&flush=1")
 		case 2:
-			a.do(t, "POST", "/unread", strings.NewReader(strings.Repeat("x", 100000)))
+			assert.NoError(t, once.uploadUnread())
 		case 3:
 			w := a.wire(t, "GET /bytes?n=1000000&seed=d HTTP/1.1\nHost: h\n\n")
 			w.response("GET")
@@ -382,11 +383,11 @@ func TestApache_DescriptorsStayConstant(t *testing.T) {
 	for i := range 1000 {
 		request(i)
 	}
-	eventually(t, "as many descriptors as before", func() bool {
+	eventually(t, "as many descriptors and as much memory as before", func() bool {
 		a.client.CloseIdleConnections()
-		return a.runtime(t, "").Files <= before.Files
+		now := a.runtime(t, "gc=1")
+		return now.Files <= before.Files && now.RSS-before.RSS < 24<<20
 	})
-	assert.Less(t, a.runtime(t, "gc=1").RSS-before.RSS, int64(24<<20))
 }
 
 func TestApache_BuildScriptRefusesWhatIsNoApxs(t *testing.T) {

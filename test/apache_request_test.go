@@ -167,7 +167,7 @@ func TestApache_ReadTimeoutIs504(t *testing.T) {
 	a := apacheConf{host: everyApache + `
 		PillionScriptAlias /quick behave
 		<Location /quick>
-		  PillionReadTimeout 200ms
+		  PillionReadTimeout 1s
 		</Location>`}.start(t)
 	returnsToBaseline(t, a.server)
 	key := newKey()
@@ -186,7 +186,7 @@ func TestApache_ReadTimeoutIs504(t *testing.T) {
 	key = newKey()
 	w := a.slowWire(t, fmt.Sprintf("GET /quick/fill?key=%s&n=%d HTTP/1.1\nHost: h\nConnection: close\n\n", key, 8<<20))
 	a.await(t, key+"/start")
-	stall(t, func() int64 { return a.count(t, key) }) // longer than the timeout
+	stallFor(t, 1500*time.Millisecond, func() int64 { return a.count(t, key) }) // longer than the timeout
 	w.widen()
 	answer = w.answer("GET")
 	require.NoError(t, answer.err)
@@ -199,7 +199,7 @@ func TestApache_TimeoutIsTheDefaultReadTimeout(t *testing.T) {
 }
 
 func TestApache_StalledUploadTimesOut(t *testing.T) {
-	a := apacheConf{main: "Timeout 1"}.start(t)
+	a := apacheConf{main: "Timeout 1\nPillionReadTimeout 30s"}.start(t)
 	returnsToBaseline(t, a.server)
 	key := newKey()
 	w := a.wire(t, "POST /slow-upload?key="+key+"&first=5 HTTP/1.1\nHost: h\nContent-Length: 100\n\nhello")

@@ -40,7 +40,7 @@ func startLoad(t *testing.T, s *server) *load {
 	t.Cleanup(l.stop)
 	for i := range 8 {
 		clients.Go(func() {
-			c := newServer("load", s.base, s.dial, s.log)
+			c := s.once()
 			defer c.client.CloseIdleConnections()
 			c.client.Transport.(*http.Transport).DisableKeepAlives = i%2 == 0
 			for j := 0; ctx.Err() == nil; j++ {

@@ -262,19 +262,20 @@ func TestNginx_ClientLeavingInAFileReleasesIt(t *testing.T) {
 }
 
 func TestNginx_SlowClientOfAFileIsNoSlowApplication(t *testing.T) {
+	t.Parallel()
 	const size = 8 << 20
 	path := file(t, "slow", size)
-	n := conf{http: "pillion_read_timeout 100ms;", server: everything + `
-		location /sent/ { sendfile on; pillion_pass behave; pillion_script_name /sent; }
-		location /threads/ { sendfile off; aio threads; pillion_pass behave; pillion_script_name /threads; }
-		location /rate/ { sendfile on; limit_rate 10m; pillion_pass behave; pillion_script_name /rate; }`}.start(t)
+	n := conf{server: everything + `
+		location /sent/ { pillion_read_timeout 1s; sendfile on; pillion_pass behave; pillion_script_name /sent; }
+		location /threads/ { pillion_read_timeout 1s; sendfile off; aio threads; pillion_pass behave; pillion_script_name /threads; }
+		location /rate/ { pillion_read_timeout 1s; sendfile on; limit_rate 10m; pillion_pass behave; pillion_script_name /rate; }`}.start(t)
 	returnsToBaseline(t, n.server)
 	for _, how := range []string{"sent", "threads", "rate"} {
 		w := n.slowWire(t, "GET /"+how+"/content?path="+url.QueryEscape(path)+" HTTP/1.1\nHost: h\n\n")
 		res := w.response("GET")
 		var body strings.Builder
 		for range 5 {
-			time.Sleep(60 * time.Millisecond) // slower than the timeout, in sum
+			time.Sleep(300 * time.Millisecond) // slower than the timeout, in sum
 			_, err := io.CopyN(&body, res.Body, 100_000)
 			require.NoError(t, err, how)
 		}

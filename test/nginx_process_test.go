@@ -69,7 +69,7 @@ func TestNginx_StopHookHasADeadline(t *testing.T) {
 	n.signal(syscall.SIGQUIT)
 	begin := time.Now()
 	<-n.exited
-	assert.Less(t, time.Since(begin), 5*time.Second)
+	assert.Less(t, time.Since(begin), 8*time.Second, "ten are the default")
 	n.awaitLog(t, "stopping")
 }
 
@@ -142,7 +142,7 @@ func TestNginx_MasterNeverLoadsTheLibrary(t *testing.T) {
 	assert.Contains(t, maps(n.workers(1)[0]), n.path("app.so"))
 	n.install("two")
 	n.signal(syscall.SIGHUP)
-	eventually(t, "the new version", func() bool { return n.runtime(t, "").Version == "two" })
+	eventually(t, "the new version", func() bool { return n.tryRuntime().Version == "two" })
 	master := n.master.Process.Pid
 	assert.NotContains(t, maps(master), "app.so")
 	assert.Equal(t, 1, threads(master))
@@ -164,6 +164,7 @@ func TestNginx_CacheHelpersDoNotLoadTheLibrary(t *testing.T) {
 func TestNginx_DescriptorsStayConstant(t *testing.T) {
 	n := conf{}.start(t)
 	returnsToBaseline(t, n.server)
+	once := n.once()
 	request := func(i int) {
 		switch i % 4 {
 		case 0:
@@ -173,7 +174,7 @@ func TestNginx_DescriptorsStayConstant(t *testing.T) {
 		case 1:
 			n.get(t, "/panic?n=10&flush=1")
 		case 2:
-			n.do(t, "POST", "/unread", strings.NewReader(strings.Repeat("x", 100000)))
+			assert.NoError(t, once.uploadUnread())
 		case 3:
 			w := n.wire(t, "GET /bytes?n=1000000&seed=d HTTP/1.1\nHost: h\n\n")
 			w.response("GET")
@@ -188,13 +189,11 @@ func TestNginx_DescriptorsStayConstant(t *testing.T) {
 	for i := range 1000 {
 		request(i)
 	}
-	eventually(t, "as many descriptors as before", func() bool {
+	eventually(t, "as many descriptors and as much memory as before", func() bool {
 		n.client.CloseIdleConnections()
-		return n.runtime(t, "").Files <= before.Files
+		now := n.runtime(t, "gc=1")
+		return now.Files <= before.Files && (now.RSS-before.RSS < 16<<20 || sanitizing()) // whose allocator keeps freed memory
 	})
-	if !sanitizing() { // whose allocator keeps freed memory
-		assert.Less(t, n.runtime(t, "gc=1").RSS-before.RSS, int64(16<<20))
-	}
 }
 
 func TestNginx_ConfigurationErrors(t *testing.T) {
@@ -255,7 +254,7 @@ func TestNginx_ReloadWithABrokenLibraryKeepsTheOld(t *testing.T) {
 	assert.Equal(t, pid, n.runtime(t, "").Pid)
 	n.install("two")
 	n.signal(syscall.SIGHUP)
-	eventually(t, "the new version", func() bool { return n.runtime(t, "").Version == "two" })
+	eventually(t, "the new version", func() bool { return n.tryRuntime().Version == "two" })
 }
 
 func TestNginx_FailedStartIsToldAndNotRepeatedForEver(t *testing.T) {

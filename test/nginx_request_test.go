@@ -1,7 +1,6 @@
 package test
 
 import (
-	"context"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +9,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -132,7 +132,7 @@ func TestNginx_HandlerSeesABufferedBodyOnlyWhenItIsWhole(t *testing.T) {
 func TestNginx_ReadTimeoutIs504(t *testing.T) {
 	n := conf{server: `
 		location / { pillion_pass behave; }
-		location /quick/ { pillion_pass behave; pillion_script_name /quick; pillion_read_timeout 200ms; }`}.start(t)
+		location /quick/ { pillion_pass behave; pillion_script_name /quick; pillion_read_timeout 1s; }`}.start(t)
 	returnsToBaseline(t, n.server)
 	key := newKey()
 	assert.Equal(t, 504, n.get(t, "/quick/hold?key="+key).StatusCode)
@@ -150,7 +150,7 @@ func TestNginx_ReadTimeoutIs504(t *testing.T) {
 	key = newKey()
 	w := n.slowWire(t, fmt.Sprintf("GET /quick/fill?key=%s&n=%d HTTP/1.1\nHost: h\nConnection: close\n\n", key, 8<<20))
 	n.await(t, key+"/start")
-	stall(t, func() int64 { return n.count(t, key) }) // longer than the timeout
+	stallFor(t, 1500*time.Millisecond, func() int64 { return n.count(t, key) }) // longer than the timeout
 	w.widen()
 	a = w.answer("GET")
 	require.NoError(t, a.err)
@@ -184,18 +184,21 @@ func TestNginx_MaxRequestsInFlightIs503(t *testing.T) {
 }
 
 func TestNginx_IgnoreClientAbortLetsHandlersGoOn(t *testing.T) {
-	n := conf{server: `location / { pillion_pass behave; pillion_ignore_client_abort on; }`}.start(t)
+	n := conf{server: everything + `
+		location /on/ { pillion_pass behave; pillion_script_name /on; pillion_ignore_client_abort on; }`}.start(t)
 	returnsToBaseline(t, n.server)
-	key := newKey()
-	ctx, leave := context.WithCancel(t.Context())
-	req, err := http.NewRequestWithContext(ctx, "GET", n.base+"/hold?key="+key, nil)
-	require.NoError(t, err)
-	failed := make(chan error, 1)
-	go func() { _, err := n.client.Do(req); failed <- err }()
-	n.await(t, key+"/in")
-	leave()
-	assert.Error(t, <-failed)
-	n.whole(t, "/facts/x") // by now nginx could have noticed
+	hold := func(path string) (*wire, string) {
+		key := newKey()
+		w := n.wire(t, "GET "+path+"?key="+key+" HTTP/1.1\nHost: h\n\n")
+		n.await(t, key+"/in")
+		return w, key
+	}
+	goesOn, key := hold("/on/hold")
+	ends, other := hold("/hold")
+	goesOn.Close()
+	ends.Close()
+	// nginx has been told of the ends in their order.
+	assert.Contains(t, n.await(t, other+"/done"), "cancelled: ")
 	n.tell(t, key+"/go")
 	assert.Equal(t, "went on", n.await(t, key+"/done"))
 }
@@ -345,7 +348,7 @@ func TestNginx_LimitExceptAndIfHaveTheirApplication(t *testing.T) {
 
 // uploads that stop half way: nginx's own timeout ends them.
 func TestNginx_StalledUploadTimesOut(t *testing.T) {
-	n := conf{server: `client_body_timeout 300ms; location / { pillion_pass behave; }`}.start(t)
+	n := conf{server: everything + "location = /slow-upload { client_body_timeout 1s; pillion_pass behave; }"}.start(t)
 	returnsToBaseline(t, n.server)
 	key := newKey()
 	w := n.wire(t, "POST /slow-upload?key="+key+"&first=5 HTTP/1.1\nHost: h\nContent-Length: 100\n\nhello")

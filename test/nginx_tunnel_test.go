@@ -42,20 +42,26 @@ func plainAndTLS(t *testing.T, c conf, f func(t *testing.T, n *nginx)) {
 }
 
 func TestNginx_TunnelOutlivesTimeoutsOfRequests(t *testing.T) {
-	n := conf{http: "pillion_read_timeout 100ms; client_body_timeout 100ms; client_header_timeout 100ms; keepalive_timeout 100ms; send_timeout 100ms;"}.start(t)
+	t.Parallel()
+	n := conf{http: "client_header_timeout 1s;", server: everything + `
+		location = /hijack {
+			pillion_pass behave;
+			pillion_read_timeout 1s; client_body_timeout 1s; keepalive_timeout 1s; send_timeout 1s;
+		}`}.start(t)
 	returnsToBaseline(t, n.server)
 	w := n.tunnel(t, "how=lines")
 	w.says("one")
-	time.Sleep(500 * time.Millisecond) // no event tells that nothing happens
+	time.Sleep(3 * time.Second) // no event tells that nothing happens
 	w.says("two")
 }
 
 func TestNginx_TunnelTimeoutEndsIdleTunnels(t *testing.T) {
-	plainAndTLS(t, conf{http: "pillion_tunnel_timeout 400ms;"}, func(t *testing.T, n *nginx) {
+	t.Parallel()
+	plainAndTLS(t, conf{http: "pillion_tunnel_timeout 3s;"}, func(t *testing.T, n *nginx) {
 		returnsToBaseline(t, n.server)
 		key := newKey()
 		w := n.tunnel(t, "how=lines&key="+key)
-		for begin := time.Now(); time.Since(begin) < time.Second; time.Sleep(50 * time.Millisecond) {
+		for begin := time.Now(); time.Since(begin) < 5*time.Second; time.Sleep(50 * time.Millisecond) {
 			w.says("still there")
 		}
 		rest, err := w.rest()
@@ -243,7 +249,7 @@ func TestNginx_ReloadLeavesTunnelsToTheOldWorker(t *testing.T) {
 	old := n.workers(1)[0]
 	n.client.CloseIdleConnections()
 	n.signal(syscall.SIGHUP)
-	eventually(t, "a new worker", func() bool { return n.runtime(t, "").Pid != old })
+	eventually(t, "a new worker", func() bool { pid := n.tryRuntime().Pid; return pid != 0 && pid != old })
 	w.says("after")
 	assert.True(t, running(old))
 	w.Close()

@@ -4,7 +4,6 @@
 package test
 
 import (
-	"encoding/json"
 	"fmt"
 	"os"
 	"strconv"
@@ -71,14 +70,6 @@ const (
 func reloadOften(t *testing.T, s *server, times, master int, install func(version string), reload func()) {
 	t.Helper()
 	library(t, "two") // not to be built while the load runs
-	version := func() string {
-		s.client.CloseIdleConnections()
-		var r behave.Runtime
-		if a, err := s.try("GET", "/runtime", nil); err == nil {
-			json.Unmarshal([]byte(a.body), &r)
-		}
-		return r.Version
-	}
 	processes := func() int { return len(childrenOf(master)) }
 	before, generation := s.runtime(t, "gc=1"), processes()
 	l := startLoad(t, s)
@@ -92,7 +83,7 @@ func reloadOften(t *testing.T, s *server, times, master int, install func(versio
 		install(to)
 		served := l.requests.Load()
 		reload()
-		eventually(t, "the new version "+to, func() bool { return version() == to })
+		eventually(t, "the new version "+to, func() bool { return s.tryRuntime().Version == to })
 		eventually(t, "more load", func() bool { return l.requests.Load() > served+50 })
 		most = max(most, processes())
 		eventually(t, "the end of all processes but those of two versions", func() bool { return processes() <= 2*generation })

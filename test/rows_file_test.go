@@ -190,7 +190,7 @@ var fileRows = []row{
 	}},
 	{"write_deadline_ends_the_sending_of_a_file", func(t *testing.T, s *server) {
 		path, key := patternFile(t, "late", 64<<20), newKey()
-		w := s.wire(t, "GET /file?deadline=50&length=67108864&key="+key+"&path="+path+" HTTP/1.1\nHost: h\n\n")
+		w := s.wire(t, "GET /file?deadline=1000&length=67108864&key="+key+"&path="+path+" HTTP/1.1\nHost: h\n\n")
 		res := w.response("GET")
 		sent := s.copied(t, key) // nothing is read before
 		assert.Contains(t, sent.Err, "i/o timeout")

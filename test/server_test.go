@@ -8,6 +8,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"math/rand/v2"
@@ -18,6 +19,7 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 
@@ -47,6 +49,28 @@ func newServer(name, base string, dial func() (net.Conn, error), log func() stri
 		},
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}
+}
+
+// once is the same host for a client that makes a connection for each request:
+// net/http does not send again what has a body when the server closes the one
+// that it had kept.
+func (s *server) once() *server {
+	c := newServer(s.name, s.base, s.dial, s.log)
+	c.client.Transport.(*http.Transport).DisableKeepAlives = true
+	return c
+}
+
+// uploadUnread sends what the application does not read: the answer may come, and
+// the connection end, before all of it is sent.
+func (s *server) uploadUnread() error {
+	a, err := s.try("POST", "/unread", strings.NewReader(strings.Repeat("x", 100000)))
+	if err == nil && a.StatusCode != 200 {
+		return errors.New(a.Status)
+	}
+	if errors.Is(err, syscall.ECONNRESET) || errors.Is(err, syscall.EPIPE) {
+		return nil
+	}
+	return err
 }
 
 // dialTCP dials addr. Its small receive buffer makes slow readers slow.
@@ -200,6 +224,16 @@ func (s *server) count(t *testing.T, key string) int64 {
 func (s *server) runtime(t *testing.T, query string) (r behave.Runtime) {
 	t.Helper()
 	s.whole(t, "/runtime?"+query).into(t, &r)
+	return r
+}
+
+// tryRuntime is runtime of a server that is being restarted: of none if there is
+// no answer.
+func (s *server) tryRuntime() (r behave.Runtime) {
+	s.client.CloseIdleConnections()
+	if a, err := s.try("GET", "/runtime", nil); err == nil {
+		json.Unmarshal([]byte(a.body), &r)
+	}
 	return r
 }
 

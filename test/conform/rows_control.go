@@ -37,7 +37,7 @@ var controlRows = []Row{
 		run.Note("CloseNotifier", ok)
 	})),
 	{Name: "control: read deadline passes", OneOnly: byHand, Handler: func(w http.ResponseWriter, r *http.Request, run *Run) {
-		run.Note("set", http.NewResponseController(w).SetReadDeadline(time.Now().Add(10*time.Millisecond)))
+		run.Note("set", http.NewResponseController(w).SetReadDeadline(time.Now().Add(500*time.Millisecond)))
 		b := make([]byte, 20)
 		n, err := io.ReadFull(r.Body, b)
 		run.Note("read", n, err)
