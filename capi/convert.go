@@ -203,7 +203,7 @@ func newPart(r *C.pl_req, pairs []host.Pair, body []byte) *C.pl_part {
 	p := r.spare
 	if p != nil && uint64(p.size) >= need {
 		r.spare = nil
-		atomic.AddUint64((*uint64)(&C.pl_count.buffered), uint64(p.size))
+		atomic.AddUint64((*uint64)(&C.pl_count.made), uint64(p.size))
 	} else if p = partNew(need); p == nil {
 		return nil
 	}

@@ -475,7 +475,8 @@ func (x *exchange) signalLocked(bit uint32) {
 		return
 	}
 	q := r.queue
-	if push(&q.comps, &r.cmp_next, r) == nil && atomic.SwapUint32((*uint32)(&q.armed), 0) != 0 {
+	armed := (*uint32)(&q.armed)
+	if push(&q.comps, &r.cmp_next, r) == nil && atomic.LoadUint32(armed) != 0 && atomic.SwapUint32(armed, 0) != 0 {
 		announce(q)
 	}
 }

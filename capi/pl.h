@@ -14,6 +14,10 @@
  * sync/atomic in Go. The others name their one user.
  */
 
+/* What one thread writes and another one needs costs both a cache miss, so each
+ * group of fields below has lines of the processor's cache to itself. */
+#define PL_LINE 64
+
 typedef struct pl_part    pl_part;
 typedef struct pl_message pl_message;
 typedef struct pl_room    pl_room;
@@ -83,77 +87,88 @@ struct pl_part {
  * own memory is freed only with the queue.
  */
 struct pl_req {
-    pl_queue *queue;
-    uint32_t  slot;                 /* index among the queue's requests        */
-    uint32_t  refs;                 /* shared                                  */
-    uint32_t  cmds;                 /* shared                                  */
-    uint32_t  sigs;                 /* shared; futex word of pillion_serve()   */
-    uint32_t  waits;                /* shared                                  */
-    uint32_t  released;             /* owner                                   */
-
-    pl_req   *sub_next;
-    pl_req   *cmp_next;
-    pl_req   *ready_next;           /* owner                                   */
-    pl_req   *free_next;
-    pl_req   *all_next;             /* owner: every request of the queue       */
-
-    uint64_t  handle;               /* owner                                   */
-    void     *data;
-
-    pl_message msg;                 /* written before SUBMIT                   */
+    /* Written by the owner before SUBMIT, then only read.                     */
+    _Alignas(PL_LINE)
+    pl_queue  *queue;
+    uint32_t   slot;                /* index among the queue's requests        */
+    uint32_t   credit;
+    uint32_t   window;
+    pl_message msg;
     uint64_t   block_len;           /* of what msg.lens begins                 */
     uint64_t   block_size;          /* and of its allocation                   */
+    uint64_t   handle;              /* owner                                   */
+    void      *data;                /* owner                                   */
+    pl_req    *all_next;            /* owner: every request of the queue       */
+    pl_req    *free_next;
 
-    /* The request body: a ring of ring_cap (a power of two) bytes, made at the
-     * first feed. */
-    char     *ring;
-    uint64_t  fed;                  /* shared; written by the owner            */
-    uint64_t  eaten;                /* shared; written by the goroutine        */
-    uint32_t  ring_cap;             /* published by fed                        */
-    uint32_t  window;
-    uint32_t  eof;                  /* shared; written by the owner            */
-    uint32_t  shut;                 /* shared; nobody will read any more       */
-    uint32_t  starved;              /* shared; a feed took less than it got    */
-    uint32_t  raw;                  /* shared; the owner has been handed HIJACK */
-    uint32_t *trailers;             /* lengths, then bytes; published by eof   */
-    uint64_t  trailers_text;        /* bytes                                   */
-    uint32_t  trailers_len;
+    /* Passed to and fro: all that both sides write for each request.          */
+    _Alignas(PL_LINE)
+    uint32_t   refs;                /* shared                                  */
+    uint32_t   cmds;                /* shared                                  */
+    uint32_t   sigs;                /* shared; futex word of pillion_serve()   */
+    uint32_t   waits;               /* shared                                  */
+    uint32_t   shut;                /* shared; nobody will read any more       */
+    uint32_t   ended;               /* shared; the goroutine waits for nothing */
+    pl_req    *sub_next;
+    pl_req    *cmp_next;
+    pl_part   *spare;               /* memory for a part; goroutine            */
+    pl_part   *tail;                /* goroutine: the response's last part     */
+    pl_part    stub;                /* its first, of which only next changes   */
 
-    /* The response: a list of parts that the goroutine appends to. */
-    pl_part   stub;
-    pl_part   last;                 /* the end, if there is no memory for one  */
-    pl_part  *spare;                /* memory for a part; goroutine            */
-    pl_part  *tail;                 /* goroutine                               */
-    pl_part  *cur;                  /* owner: the last part handed out         */
-    pl_part  *oldest;               /* owner: the oldest not freed or kept     */
-    pl_part  *kept;                 /* owner: parts with pairs, until the end  */
-    uint64_t  handed;               /* owner: body bytes handed out            */
-    uint64_t  spent;                /* owner: body bytes of freed parts        */
-    uint64_t  credited;             /* shared; written by the owner            */
-    uint64_t  awaited;              /* shared; the credited that ends a wait   */
-    uint32_t  credit;
-    uint32_t  ended;                /* shared; the goroutine waits for nothing */
-    uint32_t  in_ready;             /* owner                                   */
-    uint32_t  want_room;            /* owner                                   */
-    uint32_t  body_ended;           /* owner                                   */
-    int32_t   wake_fd;              /* shared; of pillion_serve() after hijack */
+    _Alignas(PL_LINE)
+    pl_part   *cur;                 /* owner: the last part handed out         */
+    pl_part   *oldest;              /* owner: the oldest not freed or kept     */
+    pl_part   *kept;                /* owner: parts with pairs, until the end  */
+    pl_req    *ready_next;          /* owner                                   */
+    uint64_t   handed;              /* owner: body bytes handed out            */
+    uint64_t   spent;               /* owner: body bytes of freed parts        */
+    uint32_t   in_ready;            /* owner                                   */
+    uint32_t   want_room;           /* owner                                   */
+    uint32_t   body_ended;          /* owner                                   */
+    uint32_t   released;            /* owner                                   */
+
+    /* Bytes on their way. The request body: a ring of ring_cap (a power of two)
+     * bytes, made at the first feed. */
+    _Alignas(PL_LINE)
+    uint64_t   fed;                 /* shared; written by the owner            */
+    uint64_t   eaten;               /* shared; written by the goroutine        */
+    uint64_t   credited;            /* shared; written by the owner            */
+    uint64_t   awaited;             /* shared; the credited that ends a wait   */
+    char      *ring;
+    uint32_t   ring_cap;            /* published by fed                        */
+    uint32_t   eof;                 /* shared; written by the owner            */
+    uint32_t   starved;             /* shared; a feed took less than it got    */
+    uint32_t   raw;                 /* shared; the owner has been handed HIJACK */
+    int32_t    wake_fd;             /* shared; of pillion_serve() after hijack */
+    uint32_t   trailers_len;
+    uint32_t  *trailers;            /* lengths, then bytes; published by eof   */
+    uint64_t   trailers_text;       /* bytes                                   */
+    pl_part    last;                /* the end, if there is no memory for one  */
 };
 
 struct pl_queue {
+    _Alignas(PL_LINE)
     pl_req   *subs;                 /* shared: submission list, newest first   */
-    pl_req   *comps;                /* shared: completion list, newest first   */
-    pl_req   *recycled;             /* shared                                  */
-    uint32_t  refs;                 /* shared: owner, consumer, requests       */
     uint32_t  asleep;               /* shared: how the consumer waits, or 0    */
+
+    _Alignas(PL_LINE)
+    pl_req   *comps;                /* shared: completion list, newest first   */
     uint32_t  armed;                /* shared: the next completion announces   */
     uint32_t  announced;            /* shared: out_fd has been written         */
+
+    _Alignas(PL_LINE)
+    pl_req   *recycled;             /* shared                                  */
+    uint32_t  refs;                 /* shared: owner, consumer, requests       */
     uint32_t  closing;              /* shared: 1 the owner has gone, 2 for good */
+
+    _Alignas(PL_LINE)
     int32_t   in_fd;                /* closed by the consumer                  */
     int32_t   out_fd;
-
     uint32_t  serve;                /* many threads, see serve.c               */
     uint32_t  batch;                /* owner, as all below                     */
     uint32_t  max_in_flight;
+
+    _Alignas(PL_LINE)
     uint32_t  live;
     uint32_t  slots;
     pl_req   *staged;               /* newest first                            */
@@ -164,13 +179,19 @@ struct pl_queue {
     pl_req   *all;
 };
 
-/* Counters for pillion_stats(), shared. */
+/* Counters for pillion_stats(), shared. What is buffered is the sum of what
+ * callers' threads and goroutines have added, each without the other: the parts
+ * that goroutines make are taken off by callers. */
 typedef struct pl_counts {
+    _Alignas(PL_LINE)
     uint64_t requests;
     uint64_t buffered;
     uint64_t wakes_in;
-    uint64_t wakes_out;
     uint32_t queues;
+
+    _Alignas(PL_LINE)
+    uint64_t made;                  /* bytes of parts, by goroutines           */
+    uint64_t wakes_out;
 } pl_counts;
 
 extern pl_counts pl_count;

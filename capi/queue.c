@@ -47,6 +47,14 @@ static void close_in(pl_queue *q)
     pl_store(&q->closing, 2);
 }
 
+/* Memory for a structure whose fields lie on cache lines. */
+static void *cleared(size_t size)
+{
+    void *p = aligned_alloc(PL_LINE, size);
+
+    return p == NULL ? NULL : memset(p, 0, size);
+}
+
 void pl_queue_destroy(pl_queue *q)
 {
     pl_req *r, *next;
@@ -69,7 +77,7 @@ void pl_queue_unref(pl_queue *q)
 
 int32_t pl_queue_make(const pillion_queue_config *config, uint32_t serve, pl_queue **queue)
 {
-    pl_queue *q = calloc(1, sizeof(pl_queue));
+    pl_queue *q = cleared(sizeof(pl_queue));
     int32_t   rc;
 
     if (q == NULL) {
@@ -198,7 +206,7 @@ int32_t pl_queue_reserve(pl_queue *q, pl_req **out)
     if (r != NULL) {
         q->spare = r->free_next;
     } else {
-        r = calloc(1, sizeof(pl_req));
+        r = cleared(sizeof(pl_req));
         if (r == NULL) {
             return PILLION_E_MEMORY;
         }
@@ -241,13 +249,9 @@ static void hand_over(pl_queue *q)
     }
 }
 
-void pl_queue_command(pl_queue *q, pl_req *r, uint32_t cmd)
+/* Puts a request on the submission list. */
+static void submit(pl_queue *q, pl_req *r)
 {
-    pl_add(&r->refs, 1);
-    if (pl_fetch_or(&r->cmds, cmd) != 0) {
-        pl_sub(&r->refs, 1);
-        return;
-    }
     if (q->serve) {
         splice(q, r, r);
         wake(q);
@@ -263,13 +267,25 @@ void pl_queue_command(pl_queue *q, pl_req *r, uint32_t cmd)
     }
 }
 
-/* Hands a filled request over to Go. */
+void pl_queue_command(pl_queue *q, pl_req *r, uint32_t cmd)
+{
+    pl_add(&r->refs, 1);
+    if (pl_fetch_or(&r->cmds, cmd) != 0) {
+        pl_sub(&r->refs, 1);
+        return;
+    }
+    submit(q, r);
+}
+
+/* Hands a filled request over to Go. The references are the caller's, the
+ * goroutine's and the list's. */
 void pl_queue_start(pl_queue *q, pl_req *r)
 {
-    pl_store(&r->refs, 2);
     pl_add(&q->refs, 1);
     pl_add(&pl_count.requests, 1);
-    pl_queue_command(q, r, PL_CMD_SUBMIT);
+    r->refs = 3;
+    r->cmds = PL_CMD_SUBMIT;
+    submit(q, r);
 }
 
 /* Drops the caller's side of a request. */

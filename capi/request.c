@@ -208,25 +208,21 @@ int32_t pl_req_fill(pl_req *r, const pillion_request *req, uint64_t text_len, ui
     r->window = req->window != 0 ? req->window : DEFAULT_WINDOW;
     r->body_ended = (req->flags & PILLION_REQUEST_MORE) == 0;
 
-    memset(&r->stub, 0, sizeof(r->stub));
-    memset(&r->last, 0, sizeof(r->last));
+    /* Nobody else sees the request yet: its submission publishes all of this. */
+    r->stub.next = NULL;
+    if (r->last.flags != 0) {
+        memset(&r->last, 0, sizeof(r->last));
+    }
     r->tail = r->cur = r->oldest = &r->stub;
     r->kept = NULL;
     r->handed = r->spent = 0;
     r->in_ready = r->want_room = r->released = 0;
     r->ring_cap = 0;
     r->trailers_len = 0;
-    pl_store(&r->fed, 0);
-    pl_store(&r->eaten, 0);
-    pl_store(&r->credited, 0);
-    pl_store(&r->awaited, 0);
-    pl_store(&r->raw, 0);
-    pl_store(&r->ended, 0);
-    pl_store(&r->eof, 0);
-    pl_store(&r->shut, 0);
-    pl_store(&r->starved, 0);
-    pl_store(&r->sigs, 0);
-    pl_store(&r->waits, 0);
+    r->fed = r->eaten = r->credited = r->awaited = 0;
+    r->raw = r->eof = r->starved = 0;
+    r->ended = r->shut = 0;
+    r->sigs = r->waits = 0;
     return PILLION_OK;
 }
 
@@ -390,7 +386,7 @@ pl_part *pl_part_new(uint64_t size)
     p = malloc(size);
     if (p != NULL) {
         p->size = size;
-        pl_add(&pl_count.buffered, size);
+        pl_add(&pl_count.made, size);
     }
     return p;
 }

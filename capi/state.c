@@ -276,7 +276,7 @@ int32_t pillion_stats(pillion_stats_t *stats)
     all.queues = pl_load(&pl_count.queues);
     all.requests = pl_load(&pl_count.requests);
     all.responses = pl_handle_count(PL_KIND_RESPONSE);
-    all.buffered = pl_load(&pl_count.buffered);
+    all.buffered = pl_load(&pl_count.buffered) + pl_load(&pl_count.made);
     all.wakes_in = pl_load(&pl_count.wakes_in);
     all.wakes_out = pl_load(&pl_count.wakes_out);
     size = stats->size;

@@ -154,6 +154,7 @@ static void litter(void *p, size_t size)
 
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t n, size_t size);
+extern void *__libc_memalign(size_t alignment, size_t size);
 
 void *malloc(size_t size)
 {
@@ -179,6 +180,16 @@ void *calloc(size_t n, size_t size)
         return NULL;
     }
     return __libc_calloc(n, size);
+}
+
+
+void *aligned_alloc(size_t alignment, size_t size)
+{
+    if (ranges != 0 && is_ours(__builtin_return_address(0)) && fails(FAIL_MEMORY)) {
+        errno = ENOMEM;
+        return NULL;
+    }
+    return __libc_memalign(alignment, size);
 }
 
 #else
