@@ -114,6 +114,9 @@ var hopNames = [...]string{
 }
 
 func BenchmarkCall(b *testing.B)            { benchmark(b, "call", 0) }
+func BenchmarkCallFloor(b *testing.B)       { benchmark(b, "floor", 0) }
+func BenchmarkFields(b *testing.B)          { benchmark(b, "fields", 0) }
+func BenchmarkFieldsFloor(b *testing.B)     { benchmark(b, "fieldsfloor", 0) }
 func BenchmarkQueue(b *testing.B)           { benchmark(b, "queue", 0) }
 func BenchmarkQueueInFlight64(b *testing.B) { benchmark(b, "inflight", 0) }
 func BenchmarkHops1(b *testing.B)           { benchmark(b, "hops1", 0) }
@@ -123,7 +126,7 @@ func BenchmarkRelease(b *testing.B)         { benchmark(b, "release", 32<<10) }
 
 func TestDriver_RunsEveryKind(t *testing.T) {
 	for kind, hops := range map[string]int{
-		"call": 0, "queue": 0, "inflight": 0, "feed": 0, "release": 0, "hops1": len(hopNames), "hops64": len(hopNames),
+		"call": 0, "fields": 0, "floor": 0, "fieldsfloor": 0, "queue": 0, "inflight": 0, "feed": 0, "release": 0, "hops1": len(hopNames), "hops64": len(hopNames),
 	} {
 		t.Run(kind, func(t *testing.T) {
 			objects, bytes, spent, err := newDriver(t, kind).run(200)

@@ -3,7 +3,9 @@
 package host
 
 import (
+	"fmt"
 	"net/http"
+	"net/url"
 	"testing"
 )
 
@@ -47,14 +49,53 @@ type discard struct {
 
 func (d *discard) Send(*Part) error { return nil }
 
-func BenchmarkRequest(b *testing.B) {
+// manyFields is benchMessage with a hundred more header fields, those that
+// bench has its clients send.
+func manyFields() *Message {
+	m := benchMessage
+	for i := range 100 {
+		m.Headers = append(m.Headers[:len(m.Headers):len(m.Headers)],
+			Pair{fmt.Sprintf("X-Header-%d", i), fmt.Sprintf("a value of some length %d", i)})
+	}
+	return &m
+}
+
+func BenchmarkRequest(b *testing.B)          { benchmarkRequest(b, &benchMessage) }
+func BenchmarkRequest100Fields(b *testing.B) { benchmarkRequest(b, manyFields()) }
+
+func benchmarkRequest(b *testing.B, m *Message) {
 	b.ReportAllocs()
 	for b.Loop() {
-		s := newServing(nil, &benchMessage)
+		s := newServing(nil, m)
 		if _, refused := s.newRequest(); refused != nil {
 			b.Fatal(refused)
 		}
 		s.cancel(nil)
+	}
+}
+
+func BenchmarkRequestFloor(b *testing.B)          { benchmarkFloor(b, &benchMessage) }
+func BenchmarkRequest100FieldsFloor(b *testing.B) { benchmarkFloor(b, manyFields()) }
+
+var kept *http.Request
+
+// benchmarkFloor makes what an application may keep of a request, with all known
+// beforehand: nothing is looked for, checked or copied.
+func benchmarkFloor(b *testing.B, m *Message) {
+	b.ReportAllocs()
+	for b.Loop() {
+		r := new(struct {
+			request http.Request
+			url     url.URL
+		})
+		values := make([]string, len(m.Headers))
+		header := make(http.Header, len(m.Headers))
+		for i := range m.Headers {
+			values[i] = m.Headers[i].Value
+			header[m.Headers[i].Name] = values[i : i+1 : i+1]
+		}
+		r.request.URL, r.request.Header = &r.url, header
+		kept = &r.request
 	}
 }
 

@@ -4,11 +4,15 @@
  * allocated for them. hops1 and hops64, which are queue and inflight with a
  * clock, add the nanoseconds of each hop, all operations together.
  *
- *     drive LIBRARY call|queue|inflight|feed|release|hops1|hops64
+ * fields is call with a hundred header fields more; floor and fieldsfloor are a
+ * call into Go that only makes the objects that an application may keep of one.
+ *
+ *     drive LIBRARY call|fields|floor|fieldsfloor|queue|inflight|feed|release|hops1|hops64
  */
 
 #include <pillion_loader.h>
 
+#include <dlfcn.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <time.h>
@@ -17,6 +21,7 @@
 #define LENGTH(array)     (sizeof(array) / sizeof(array[0]))
 #define INFLIGHT          64
 #define CHUNK             16384
+#define FIELDS            100
 
 #define CHECK(what, ok)                                                        \
     do {                                                                       \
@@ -85,18 +90,55 @@ static void allocated(unsigned long long *objects, unsigned long long *bytes)
     api.response_free(response.handle);
 }
 
+static void calls(const pillion_request *r, long n)
+{
+    while (n-- > 0) {
+        pillion_response response = PILLION_RESPONSE_INIT;
+
+        CHECK("pillion_call failed", api.call(r, &response) == PILLION_OK && response.body_len == 1024);
+        api.response_free(response.handle);
+    }
+}
+
 static void call(long n)
 {
     pillion_pair    pairs[12];
     pillion_request r = request(pairs, "hello", "GET", "/hello");
 
-    while (n-- > 0) {
-        pillion_response response = PILLION_RESPONSE_INIT;
+    calls(&r, n);
+}
 
-        CHECK("pillion_call failed", api.call(&r, &response) == PILLION_OK && response.body_len == 1024);
-        api.response_free(response.handle);
+static void fields(long n)
+{
+    static char     names[FIELDS][16], values[FIELDS][32];
+    pillion_pair    pairs[12], headers[FIELDS + 1] = { PAIR("Host", "localhost") };
+    pillion_request r = request(pairs, "hello", "GET", "/hello");
+
+    for (int i = 0; i < FIELDS; i++) {
+        pillion_pair *p = &headers[i + 1];
+
+        p->name = names[i];
+        p->name_len = (uint32_t) sprintf(names[i], "X-Header-%d", i);
+        p->value = values[i];
+        p->value_len = (uint32_t) sprintf(values[i], "a value of some length %d", i);
+    }
+    r.headers = headers;
+    r.headers_len = LENGTH(headers);
+    calls(&r, n);
+}
+
+static void (*make)(int32_t fields); /* the library's bench_make() */
+
+static void makes(int32_t fields, long n)
+{
+    CHECK("the library has no bench_make()", make != NULL);
+    while (n-- > 0) {
+        make(fields);
     }
 }
+
+static void call_floor(long n)   { makes(1, n); }
+static void fields_floor(long n) { makes(FIELDS + 1, n); }
 
 static uint32_t events(pillion_event *e, uint32_t cap)
 {
@@ -267,7 +309,8 @@ int main(int argc, char **argv)
         const char *name;
         void      (*run)(long n);
     } kinds[] = {
-        { "call", call }, { "queue", queued }, { "inflight", inflight }, { "feed", feed }, { "release", release },
+        { "call", call }, { "fields", fields }, { "floor", call_floor }, { "fieldsfloor", fields_floor },
+        { "queue", queued }, { "inflight", inflight }, { "feed", feed }, { "release", release },
         { "hops1", hops1 }, { "hops64", hops64 },
     };
     pillion_queue_config config = PILLION_QUEUE_CONFIG_INIT;
@@ -280,6 +323,7 @@ int main(int argc, char **argv)
     }
     CHECK("no such kind", i < LENGTH(kinds));
     CHECK(err, pillion_loader_open(argv[1], &api, err, sizeof(err)) == 0);
+    *(void **) &make = dlsym(dlopen(argv[1], RTLD_NOW), "bench_make");
     CHECK("pillion_init failed", api.init(NULL) == PILLION_OK);
     config.flags = PILLION_QUEUE_BATCH;
     CHECK("pillion_queue_new failed", api.queue_new(&config, &queue) == PILLION_OK);
