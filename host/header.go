@@ -55,6 +55,9 @@ func fieldName(s string) (name string, ok bool) {
 	if name = usualName(s); name != "" {
 		return name, true
 	}
+	if len(s) >= 8 && plainName(s) {
+		return s, true
+	}
 	start, same := true, s != ""
 	for i := range len(s) {
 		bits := octets[s[i]]
@@ -72,6 +75,36 @@ func fieldName(s string) (name string, ok bool) {
 		return s, true
 	}
 	return canonical(s), s != ""
+}
+
+// plainName reports whether a name of at least eight octets is in its canonical
+// form and made of letters, digits and dashes, as nearly all are.
+func plainName(s string) bool {
+	b := unsafe.Slice(unsafe.StringData(s), len(s))
+	good, start := plainWord(binary.LittleEndian.Uint64(b), 0x80)
+	for b = b[8:]; len(b) >= 8; b = b[8:] {
+		var g uint64
+		g, start = plainWord(binary.LittleEndian.Uint64(b), start)
+		good &= g
+	}
+	if len(b) > 0 {
+		last := unsafe.Slice(unsafe.StringData(s[len(s)-8:]), 8)
+		g, _ := plainWord(binary.LittleEndian.Uint64(last)>>(64-8*len(b)&63)|ones*'0'<<(8*len(b)&63), start)
+		good &= g
+	}
+	return good&highs == highs
+}
+
+// plainWord sets the highest bit of each of eight octets of a name that is as
+// plainName wants it. start is 0x80 if the first octet begins a word, next is
+// for the octet that follows.
+func plainWord(x, start uint64) (good, next uint64) {
+	folded := x | ones*0x20
+	letters := (folded + ones*(0x80-'a')) & (ones*(0x80+'z') - folded)
+	digits := (x + ones*(0x80-'0')) & (ones*(0x80+'9') - x)
+	dashes := (x + ones*(0x80-'-')) & (ones*(0x80+'-') - x) & highs
+	lower := x << 2
+	return (letters&(lower^(dashes<<8|start)) | digits | dashes) &^ x, dashes >> 56
 }
 
 // usualName is the canonical form of the names that nearly every request has,
@@ -130,29 +163,31 @@ func trim(s string) string {
 	return textproto.TrimString(s)
 }
 
+// For eight octets at a time: something in each of them.
+const (
+	ones  = 0x0101010101010101
+	highs = 0x8080808080808080
+)
+
 // validValue reports whether s may be a field value: no control characters
 // but the tab.
 func validValue(s string) bool {
-	// Eight bytes at a time; the last eight may overlap those before. What
-	// finds a byte below 0x20, or DEL, may be a tab.
-	const ones, highs = 0x0101010101010101, 0x8080808080808080
-	control := func(x uint64) bool {
-		del := x ^ ones*0x7f
-		return ((x-ones*0x20)&^x|(del-ones)&^del)&highs != 0
-	}
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
-	if len(b) >= 8 {
-		last := binary.LittleEndian.Uint64(b[len(b)-8:])
-		for ; len(b) > 8; b = b[8:] {
-			if control(binary.LittleEndian.Uint64(b)) {
-				return validBytes(b)
-			}
-		}
-		if !control(last) {
-			return true
-		}
+	if len(b) < 8 {
+		return validBytes(b)
 	}
-	return validBytes(b)
+	// What finds a control character may have found a tab.
+	found := controls(binary.LittleEndian.Uint64(b[len(b)-8:]))
+	for i := 0; i < len(b)-8; i += 8 {
+		found |= controls(binary.LittleEndian.Uint64(b[i:]))
+	}
+	return found&highs == 0 || validBytes(b)
+}
+
+// controls sets the highest bit of each octet that is below 0x20, or DEL.
+func controls(x uint64) uint64 {
+	low := x &^ highs
+	return (low + ones | ^(low + 0x60*ones)) &^ x
 }
 
 func validBytes(b []byte) bool {

@@ -94,12 +94,45 @@ const (
 // headerSet gathers header fields into an http.Header whose values share one
 // backing array.
 type headerSet struct {
-	header http.Header
-	values []string
-	host   string
-	hosts  int
-	seen   uint
-	marks  uint64 // a bit for each name there is; several names may share one
+	header  http.Header
+	values  []string
+	host    string
+	hosts   int
+	seen    uint
+	repeats bool // names may come more than once
+}
+
+// gather takes the fields of a request.
+func (h *headerSet) gather(m *Message, f *facts) *refusal {
+	if len(m.Headers) > 0 {
+		h.make(len(m.Headers))
+	} else {
+		h.make(f.fields + 2)
+	}
+	bad := h.take(m, f)
+	if bad == nil && len(h.header) != len(h.values) {
+		// To look for each name before it is entered would cost most requests,
+		// which repeat none, more than it costs the others to begin anew.
+		clear(h.header)
+		h.values, h.hosts, h.repeats = h.values[:0], 0, true
+		bad = h.take(m, f)
+	}
+	return bad
+}
+
+// make makes room for n fields.
+func (h *headerSet) make(n int) {
+	h.header = make(http.Header, n)
+	if n > cap(h.values) {
+		h.values = make([]string, 0, n)
+	}
+}
+
+func (h *headerSet) take(m *Message, f *facts) *refusal {
+	if len(m.Headers) > 0 {
+		return h.addFields(m.Headers)
+	}
+	return h.addVariables(m.Environ, f)
 }
 
 // add takes a field under its canonical name.
@@ -128,8 +161,7 @@ func (h *headerSet) add(name, value string) *refusal {
 	case "Pragma":
 		h.seen |= sawPragma
 	}
-	mark := uint64(1) << ((uint(len(name)) + 5*uint(name[0]) + 7*uint(name[len(name)-1])) % 64)
-	if h.marks&mark != 0 {
+	if h.repeats {
 		if earlier, ok := h.header[name]; ok {
 			if name == "Cookie" {
 				h.seen |= sawCookies
@@ -138,24 +170,14 @@ func (h *headerSet) add(name, value string) *refusal {
 			return nil
 		}
 	}
-	h.marks |= mark
 	n := len(h.values)
 	h.values = append(h.values, value)
 	h.header[name] = h.values[n : n+1 : n+1]
 	return nil
 }
 
-// make makes room for n fields.
-func (h *headerSet) make(n int) {
-	h.header = make(http.Header, n)
-	if n > cap(h.values) {
-		h.values = make([]string, 0, n)
-	}
-}
-
 // addFields takes fields under the names they came with.
 func (h *headerSet) addFields(fields []Pair) *refusal {
-	h.make(len(fields))
 	for i := range fields {
 		name, ok := fieldName(fields[i].Name)
 		if !ok {
@@ -170,7 +192,6 @@ func (h *headerSet) addFields(fields []Pair) *refusal {
 
 // addVariables takes the fields from CGI variables.
 func (h *headerSet) addVariables(environ []Pair, f *facts) *refusal {
-	h.make(f.fields + 2)
 	for i := range environ {
 		name := environ[i].Name
 		if len(name) <= 5 || name[:5] != "HTTP_" {
@@ -232,13 +253,7 @@ func (s *serving) newRequest() (*http.Request, *refusal) {
 	}
 
 	h := headerSet{values: s.values[:0]}
-	var bad *refusal
-	if len(m.Headers) > 0 {
-		bad = h.addFields(m.Headers)
-	} else {
-		bad = h.addVariables(m.Environ, &f)
-	}
-	if bad != nil {
+	if bad := h.gather(m, &f); bad != nil {
 		return nil, bad
 	}
 	if h.hosts == 0 && len(m.Headers) == 0 {
