@@ -95,22 +95,20 @@ func settings(c *C.pillion_config) host.Settings {
 	return s
 }
 
-// message copies a request. All its strings share one allocation. The pairs are
-// taken from room.
-func message(r *C.pl_message, room *[]host.Pair) host.Message {
+// readMessage copies a request. All its strings share one allocation. The pairs
+// are taken from room.
+func readMessage(m *host.Message, r *C.pl_message, room *[]host.Pair) {
 	environ, headers := int(r.environ_len), int(r.headers_len)
 	pairs := takeRoom(room, environ+headers)
-	cutPairs(pairs, r.lens, goString(r.text, uint64(r.text_len)))
-	m := host.Message{
-		App:     appName(uint32(r.app)),
-		Environ: pairs[:environ:environ],
-		Headers: pairs[environ:],
-		More:    r.flags&C.PILLION_REQUEST_MORE != 0,
-		Files:   r.flags&C.PILLION_REQUEST_FILES != 0,
-		Hijack:  r.flags&C.PILLION_REQUEST_HIJACK != 0,
-	}
+	text := copyText(r.text, uint64(r.text_len))
+	cutPairs(pairs, r.lens, text)
+	m.App = appName(uint32(r.app))
+	m.Environ, m.Headers = pairs[:environ:environ], pairs[environ:]
+	m.Spare = text[uint64(r.text_len):]
 	m.Body = goBytes(r.body, uint64(r.body_len))
-	return m
+	m.More = r.flags&C.PILLION_REQUEST_MORE != 0
+	m.Files = r.flags&C.PILLION_REQUEST_FILES != 0
+	m.Hijack = r.flags&C.PILLION_REQUEST_HIJACK != 0
 }
 
 // takeRoom makes *room n pairs long.
@@ -122,27 +120,32 @@ func takeRoom(room *[]host.Pair, n int) []host.Pair {
 	return *room
 }
 
+// behind is how many bytes follow a text that strings are cut from: enough for
+// the RemoteAddr that host makes, and one at least, as a string without bytes
+// must not point behind the allocation.
+const behind = 64
+
+// copyText copies a text into one allocation.
+func copyText(p *C.char, n uint64) []byte {
+	text := make([]byte, n+behind)
+	copy(text, unsafe.Slice((*byte)(unsafe.Pointer(p)), n))
+	return text
+}
+
 // cutPairs cuts pairs from text, by the lengths of names and values at lens,
-// which add up to it.
-func cutPairs(pairs []host.Pair, lens *C.uint32_t, text string) {
+// which add up to all of it but what is behind.
+func cutPairs(pairs []host.Pair, lens *C.uint32_t, text []byte) {
 	if len(pairs) == 0 {
 		return
 	}
-	base, at := unsafe.Pointer(unsafe.StringData(text)), 0
+	at := unsafe.Pointer(unsafe.SliceData(text))
 	of := unsafe.Slice((*[2]uint32)(unsafe.Pointer(lens)), len(pairs))
 	for i := range pairs {
 		name, value := int(of[i][0]), int(of[i][1])
-		pairs[i] = host.Pair{Name: cut(base, at, name), Value: cut(base, at+name, value)}
-		at += name + value
+		next := unsafe.Add(at, name)
+		pairs[i] = host.Pair{Name: unsafe.String((*byte)(at), name), Value: unsafe.String((*byte)(next), value)}
+		at = unsafe.Add(next, value)
 	}
-}
-
-// cut is a string of n bytes. One without bytes must not point behind the rest.
-func cut(base unsafe.Pointer, at, n int) string {
-	if n == 0 {
-		return ""
-	}
-	return unsafe.String((*byte)(unsafe.Add(base, at)), n)
 }
 
 // requestTrailers copies what followed the request body, once it has ended.
@@ -153,7 +156,7 @@ func requestTrailers(r *C.pl_req) []host.Pair {
 	}
 	text := unsafe.Add(unsafe.Pointer(r.trailers), n*2*unsafe.Sizeof(C.uint32_t(0)))
 	pairs := make([]host.Pair, n)
-	cutPairs(pairs, r.trailers, goString((*C.char)(text), uint64(r.trailers_text)))
+	cutPairs(pairs, r.trailers, copyText((*C.char)(text), uint64(r.trailers_text)))
 	return pairs
 }
 

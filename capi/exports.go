@@ -92,7 +92,7 @@ func pl_go_stats(stats *C.pillion_stats_t) (rc C.int32_t) {
 func pl_go_call(msg *C.pl_message, room *C.pl_room, response *C.pillion_response) (rc C.int32_t) {
 	defer guard(&rc, C.PILLION_E_ABORTED)
 	c := takeCall()
-	c.Request = message(msg, &c.pairs)
+	readMessage(&c.Request, msg, &c.pairs)
 	c.room, c.response = room, response
 	host.Serve(c)
 	if !c.direct {

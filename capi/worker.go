@@ -158,7 +158,7 @@ func (p *workers) shrink() bool {
 // application reaches them when host.Serve has returned.
 func (x *exchange) run(w *worker) {
 	defer x.finish() // also when the handler ends its goroutine
-	x.msg = message(&x.r.msg, &w.pairs)
+	readMessage(&x.msg, &x.r.msg, &w.pairs)
 	host.Serve(x)
 	if cap(w.pairs) > keepPairs {
 		w.pairs = nil

@@ -31,6 +31,11 @@ type Message struct {
 	// empty they are in Environ as HTTP_* variables.
 	Headers []Pair
 
+	// Spare is memory of which nothing is used, nil if there is none. Serve
+	// makes a string of it that would need memory of its own otherwise, so it
+	// is good for one request only.
+	Spare []byte
+
 	// Body is the body, or its first bytes if More is set; the rest is read
 	// from the Exchange.
 	Body []byte

@@ -226,7 +226,7 @@ func (s *serving) newRequest() (*http.Request, *refusal) {
 	f.read(m.Environ)
 	s.serverAddr, s.serverPort = f.serverAddr, f.serverPort
 	s.method, s.target, s.proto = f.method, f.uri, f.protocol
-	s.client = remoteAddr(f.remoteAddr, f.remotePort)
+	s.client = remoteAddr(m.Spare, f.remoteAddr, f.remotePort)
 	if s.proto == "" || s.proto == "INCLUDED" { // not known; a server-side include
 		s.proto = "HTTP/1.0"
 	}
@@ -420,8 +420,9 @@ func laterProto(proto *string, major, minor *int) bool {
 	return true
 }
 
-// remoteAddr is http.Request.RemoteAddr for CGI's two variables.
-func remoteAddr(addr, port string) string {
+// remoteAddr is http.Request.RemoteAddr for CGI's two variables, in spare if it
+// has the room.
+func remoteAddr(spare []byte, addr, port string) string {
 	switch {
 	case addr == "":
 		return ""
@@ -430,8 +431,10 @@ func remoteAddr(addr, port string) string {
 	case port == "":
 		port = "0"
 	}
-	// One allocation, without the general concatenation.
-	b := make([]byte, 0, len("[]:")+len(addr)+len(port))
+	b := spare[:0]
+	if n := len("[]:") + len(addr) + len(port); n > cap(b) {
+		b = make([]byte, 0, n)
+	}
 	if strings.IndexByte(addr, ':') >= 0 && addr[0] != '[' {
 		b = append(append(append(b, '['), addr...), ']')
 	} else {

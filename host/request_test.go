@@ -165,7 +165,8 @@ func TestRequest_RemoteAddr(t *testing.T) {
 		{"192.0.2.1", "80", "192.0.2.1:80"}, {"192.0.2.1", "", "192.0.2.1:0"}, {"::1", "80", "[::1]:80"},
 		{"[::1]", "80", "[::1]:80"}, {"unix:", "", "@"}, {"", "80", ""},
 	} {
-		assert.Equal(t, c[2], remoteAddr(c[0], c[1]))
+		assert.Equal(t, c[2], remoteAddr(nil, c[0], c[1]))
+		assert.Equal(t, c[2], remoteAddr(make([]byte, 64), c[0], c[1]))
 	}
 }
 
