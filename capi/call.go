@@ -37,8 +37,9 @@ func (c *call) Send(p *host.Part) error {
 	return nil
 }
 
-// OnCancel does nothing: nobody cancels a call.
+// OnCancel and Cancels do nothing: nobody cancels a call.
 func (c *call) OnCancel(func(cause error)) {}
+func (c *call) Cancels(host.Abandoner)     {}
 
 // What a call may keep for the next.
 const (

@@ -54,7 +54,7 @@ type exchange struct {
 	gone atomic.Bool
 
 	mu       sync.Mutex
-	cancel   func(error)
+	cancel   host.Abandoner
 	released bool // the caller looks at r no more
 	ended    bool
 }
@@ -92,19 +92,26 @@ func (x *exchange) abandon(released bool) {
 	x.body.wake()
 	x.room.wake()
 	if cancel != nil {
-		cancel(ErrGone)
+		cancel.Abandon(ErrGone)
 	}
 }
 
-func (x *exchange) OnCancel(f func(cause error)) {
+// abandonFunc is an Abandoner of OnCancel's.
+type abandonFunc func(cause error)
+
+func (f abandonFunc) Abandon(cause error) { f(cause) }
+
+func (x *exchange) OnCancel(f func(cause error)) { x.Cancels(abandonFunc(f)) }
+
+func (x *exchange) Cancels(a host.Abandoner) {
 	x.mu.Lock()
 	gone := x.gone.Load()
 	if !gone {
-		x.cancel = f
+		x.cancel = a
 	}
 	x.mu.Unlock()
 	if gone {
-		f(ErrGone)
+		a.Abandon(ErrGone)
 	}
 }
 

@@ -26,9 +26,9 @@ const (
 // watching says that a look at the abandoned requests is due.
 var watching atomic.Bool
 
-// abandon ends the request's context: its client has left, or the server has
-// given it up.
-func (s *serving) abandon(cause error) {
+// Abandon implements Abandoner. It ends the request's context: its client has
+// left, or the server has given it up.
+func (s *serving) Abandon(cause error) {
 	s.cancel(cause)
 	s.neglect()
 }

@@ -141,3 +141,17 @@ type Exchange interface {
 	SetReadDeadline(t time.Time) error
 	SetWriteDeadline(t time.Time) error
 }
+
+// Abandoner is told that a request has been cancelled.
+type Abandoner interface {
+	Abandon(cause error)
+}
+
+// CancelExchange may be implemented by an Exchange. Its requests need no memory
+// for a function then.
+type CancelExchange interface {
+	Exchange
+
+	// Cancels does with a.Abandon what OnCancel does with a function.
+	Cancels(a Abandoner)
+}

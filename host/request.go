@@ -66,7 +66,7 @@ func (f *facts) read(environ []Pair) {
 		case "CONTENT_TYPE":
 			f.contentType = v
 		case "REQUEST_SCHEME":
-			f.https = f.https || strings.EqualFold(v, "https")
+			f.https = f.https || len(v) == len("https") && strings.EqualFold(v, "https")
 		case "HTTPS":
 			f.https = f.https || strings.EqualFold(v, "on") || v == "1"
 		default:

@@ -95,7 +95,11 @@ func serveWith(x Exchange, h http.Handler) {
 		return
 	}
 	defer leave(s, sh)
-	x.OnCancel(s.abandon)
+	if c, ok := x.(CancelExchange); ok {
+		c.Cancels(s)
+	} else {
+		x.OnCancel(s.Abandon)
+	}
 	s.run(h, r)
 }
 
