@@ -82,14 +82,16 @@ func fieldName(s string) (name string, ok bool) {
 func plainName(s string) bool {
 	b := unsafe.Slice(unsafe.StringData(s), len(s))
 	good, start := plainWord(binary.LittleEndian.Uint64(b), 0x80)
-	for b = b[8:]; len(b) >= 8; b = b[8:] {
+	i := 8
+	for ; i <= len(b)-8; i += 8 {
 		var g uint64
-		g, start = plainWord(binary.LittleEndian.Uint64(b), start)
+		g, start = plainWord(binary.LittleEndian.Uint64(b[i:]), start)
 		good &= g
 	}
-	if len(b) > 0 {
-		last := unsafe.Slice(unsafe.StringData(s[len(s)-8:]), 8)
-		g, _ := plainWord(binary.LittleEndian.Uint64(last)>>(64-8*len(b)&63)|ones*'0'<<(8*len(b)&63), start)
+	if left := len(b) - i; left > 0 {
+		// What is not there of the last eight is as if it were digits.
+		last := binary.LittleEndian.Uint64(b[len(b)-8:])
+		g, _ := plainWord(last>>(64-8*left&63)|ones*'0'<<(8*left&63), start)
 		good &= g
 	}
 	return good&highs == highs
@@ -157,10 +159,10 @@ func validHost(s string) bool { return all(s, octetHost) }
 
 // trim takes the white space off both ends of a header value.
 func trim(s string) string {
-	if s == "" || s[0] > ' ' && s[len(s)-1] > ' ' {
-		return s
+	if s != "" && (s[0] <= ' ' || s[len(s)-1] <= ' ') {
+		return textproto.TrimString(s)
 	}
-	return textproto.TrimString(s)
+	return s
 }
 
 // For eight octets at a time: something in each of them.

@@ -31,8 +31,8 @@ type facts struct {
 
 	https bool
 	tls   tlsFacts
-	// fields counts the HTTP_* variables.
-	fields int
+	// fields counts the HTTP_* variables; first is where they begin.
+	fields, first int
 }
 
 func (f *facts) read(environ []Pair) {
@@ -72,6 +72,9 @@ func (f *facts) read(environ []Pair) {
 		default:
 			switch {
 			case len(name) > 5 && name[:5] == "HTTP_":
+				if f.fields == 0 {
+					f.first = i
+				}
 				f.fields++
 			case len(name) > 4 && name[:4] == "SSL_":
 				f.tls.read(name, v)
@@ -192,11 +195,13 @@ func (h *headerSet) addFields(fields []Pair) *refusal {
 
 // addVariables takes the fields from CGI variables.
 func (h *headerSet) addVariables(environ []Pair, f *facts) *refusal {
-	for i := range environ {
+	left := f.fields
+	for i := f.first; left > 0; i++ {
 		name := environ[i].Name
 		if len(name) <= 5 || name[:5] != "HTTP_" {
 			continue
 		}
+		left--
 		name, ok := variableName(name[5:])
 		if name == "Content-Length" || name == "Content-Type" {
 			continue // CONTENT_LENGTH and CONTENT_TYPE are the ones to trust
