@@ -91,6 +91,16 @@ int32_t pl_request_check(const pillion_request *given, pillion_request *req, uin
     return pl_app_check(req->app, app);
 }
 
+static inline void put16(char *at, const char *p)
+{
+    uint64_t a, b;
+
+    memcpy(&a, p, 8);
+    memcpy(&b, p + 8, 8);
+    memcpy(at, &a, 8);
+    memcpy(at + 8, &b, 8);
+}
+
 /* memcpy() for names and values, most of which are short. */
 static inline char *put(char *at, const char *p, uint32_t n)
 {
@@ -98,7 +108,12 @@ static inline char *put(char *at, const char *p, uint32_t n)
     uint32_t c, d;
 
     if (n > 16) {
-        memcpy(at, p, n);
+        if (n > 32) {
+            memcpy(at, p, n);
+        } else {
+            put16(at, p);
+            put16(at + n - 16, p + n - 16);
+        }
     } else if (n >= 8) {
         memcpy(&a, p, 8);
         memcpy(&b, p + n - 8, 8);
