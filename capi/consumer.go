@@ -66,9 +66,8 @@ func (c *consumer) isReady(uintptr) bool {
 
 // run leads the queue until it is closed or somebody else leads.
 func (c *consumer) run() {
-	w := new(worker)
 	for {
-		worked, leads := c.drain(w)
+		worked, leads := c.drain()
 		if !leads {
 			return
 		}
@@ -112,9 +111,9 @@ func (c *consumer) run() {
 	c.close()
 }
 
-// drain does what has been asked for, oldest first; what is run here is w's. It
-// says whether there was anything and whether the goroutine still leads.
-func (c *consumer) drain(w *worker) (worked, leads bool) {
+// drain does what has been asked for, oldest first. It says whether there was
+// anything and whether the goroutine still leads.
+func (c *consumer) drain() (worked, leads bool) {
 	if c.todo == nil && !c.take() {
 		return false, true
 	}
@@ -127,7 +126,7 @@ func (c *consumer) drain(w *worker) (worked, leads bool) {
 		case !c.hot():
 			pool.start(x)
 			c.came()
-		case !c.runHere(x, w):
+		case !c.runHere(x):
 			return true, false
 		case c.nudge.Load()&nudgeCool != 0:
 			c.heed()

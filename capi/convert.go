@@ -111,6 +111,14 @@ func readMessage(m *host.Message, r *C.pl_message, room *[]host.Pair) {
 	m.Hijack = r.flags&C.PILLION_REQUEST_HIJACK != 0
 }
 
+// environ copies a request's variables once more.
+func environ(r *C.pl_message) []host.Pair {
+	n := int(r.environ_len)
+	pairs := make([]host.Pair, n, n+1) // a server's software may be added
+	cutPairs(pairs, r.lens, copyText(r.text, uint64(r.text_len)))
+	return pairs
+}
+
 // takeRoom makes *room n pairs long.
 func takeRoom(room *[]host.Pair, n int) []host.Pair {
 	if n > cap(*room) {

@@ -37,7 +37,7 @@ const maxInfos = 64
 type exchange struct {
 	r     *C.pl_req
 	next  *exchange // that waits for a worker, after this one
-	msg   host.Message
+	draft *draft    // until the handler is called
 	body  gate
 	room  gate
 	serve bool
@@ -75,7 +75,7 @@ func (x *exchange) begin() {
 	x.room.renew()
 }
 
-func (x *exchange) Message() *host.Message { return &x.msg }
+func (x *exchange) Message() *host.Message { return &x.draft.msg }
 
 // abandon tells the request's goroutine that its client has left.
 func (x *exchange) abandon(released bool) {
@@ -493,7 +493,9 @@ func (x *exchange) signalLocked(bit uint32) {
 func (x *exchange) finish() {
 	x.body.stop()
 	x.room.stop()
-	x.msg = host.Message{}
+	if x.draft != nil {
+		x.TakeBack()
+	}
 	x.mu.Lock()
 	x.ended = true
 	x.cancel = nil

@@ -94,10 +94,10 @@ func (c *consumer) cool(slow bool) {
 }
 
 // runHere runs x and says whether the consumer still leads.
-func (c *consumer) runHere(x *exchange, w *worker) bool {
+func (c *consumer) runHere(x *exchange) bool {
 	turn := c.turn.Add(1)
 	x.lead, x.turn = c, turn
-	x.run(w) // a handler may end this goroutine: the watch leads then
+	x.run() // a handler may end this goroutine: the watch leads then
 	return c.turn.CompareAndSwap(turn, turn+1)
 }
 

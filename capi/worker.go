@@ -13,8 +13,7 @@ import (
 // stack, which handlers make grow, need not grow again for each. When there is
 // none to run it waits among the idle; a closed wake ends it.
 type worker struct {
-	wake  chan struct{} // capacity 1: whoever wakes a worker never waits
-	pairs []host.Pair   // room for those of its request
+	wake chan struct{} // capacity 1: whoever wakes a worker never waits; made by the first wait
 }
 
 const (
@@ -28,9 +27,9 @@ const (
 // when it arrives and takes one, and leaves others, it sends for the next.
 type workers struct {
 	mu          sync.Mutex
-	first, last *exchange // that nobody runs yet
-	coming      bool      // a worker is on its way
-	idle        []*worker // the one to use next last: its stack is the most likely to be in the processor's cache
+	first, last *exchange       // that nobody runs yet
+	coming      bool            // a worker is on its way
+	idle        []chan struct{} // their wakes; the one to use next last: its stack is the most likely to be in the processor's cache
 	trimming    bool
 }
 
@@ -46,42 +45,43 @@ func (p *workers) start(x *exchange) {
 		p.first = x
 	}
 	p.last = x
-	w, send := p.send()
+	wake, send := p.send()
 	p.mu.Unlock()
 	if send {
-		p.call(w)
+		p.call(wake)
 	}
 }
 
 // send says whether a worker is to be called, and which, nil for a new one.
-func (p *workers) send() (w *worker, send bool) {
+func (p *workers) send() (wake chan struct{}, send bool) {
 	if p.first == nil || p.coming {
 		return nil, false
 	}
 	p.coming = true
 	if last := len(p.idle) - 1; last >= 0 {
-		w = p.idle[last]
+		wake = p.idle[last]
 		p.idle = p.idle[:last]
 	}
-	return w, true
+	return wake, true
 }
 
-func (p *workers) call(w *worker) {
-	if w != nil {
-		w.wake <- struct{}{}
+func (p *workers) call(wake chan struct{}) {
+	if wake != nil {
+		wake <- struct{}{}
 		return
 	}
-	go p.work(&worker{wake: make(chan struct{}, 1)})
+	go p.work()
 }
 
 // work also ends with a handler that ends its goroutine.
-func (p *workers) work(w *worker) {
+func (p *workers) work() {
+	var w worker
 	for arrived := true; ; {
-		x, stay := p.take(w, arrived)
+		x, stay := p.take(&w, arrived)
 		arrived = false
 		switch {
 		case x != nil:
-			x.run(w)
+			x.run()
 		case !stay:
 			return
 		default:
@@ -123,7 +123,10 @@ func (p *workers) add(w *worker) bool {
 	if len(p.idle) == maxIdle {
 		return false
 	}
-	p.idle = append(p.idle, w)
+	if w.wake == nil {
+		w.wake = make(chan struct{}, 1)
+	}
+	p.idle = append(p.idle, w.wake)
 	if !p.trimming {
 		p.trimming = true
 		time.AfterFunc(trimPause, p.trim)
@@ -144,8 +147,8 @@ func (p *workers) shrink() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	n := (len(p.idle) + 1) / 2
-	for _, w := range p.idle[:n] {
-		close(w.wake)
+	for _, wake := range p.idle[:n] {
+		close(wake)
 	}
 	left := copy(p.idle, p.idle[n:])
 	clear(p.idle[left:])
@@ -154,14 +157,35 @@ func (p *workers) shrink() bool {
 	return p.trimming
 }
 
-// run serves the request. Its pairs are borrowed from w: nothing of the
-// application reaches them when host.Serve has returned.
-func (x *exchange) run(w *worker) {
-	defer x.finish() // also when the handler ends its goroutine
-	readMessage(&x.msg, &x.r.msg, &w.pairs)
-	host.Serve(x)
-	if cap(w.pairs) > keepPairs {
-		w.pairs = nil
-	}
-	clear(w.pairs)
+// A draft is a request on its way from C to its handler. While the handler runs
+// it is at another's service.
+type draft struct {
+	msg   host.Message
+	pairs []host.Pair
 }
+
+var drafts = sync.Pool{New: func() any { return new(draft) }}
+
+// run serves the request.
+func (x *exchange) run() {
+	defer x.finish() // also when the handler ends its goroutine
+	d := drafts.Get().(*draft)
+	x.draft = d
+	readMessage(&d.msg, &x.r.msg, &d.pairs)
+	host.Serve(x)
+}
+
+// TakeBack implements host.LendingExchange.
+func (x *exchange) TakeBack() {
+	d := x.draft
+	x.draft = nil
+	if cap(d.pairs) > keepPairs {
+		return
+	}
+	d.msg = host.Message{}
+	clear(d.pairs)
+	drafts.Put(d)
+}
+
+// Environ implements host.LendingExchange.
+func (x *exchange) Environ() []host.Pair { return environ(&x.r.msg) }

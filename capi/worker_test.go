@@ -11,7 +11,7 @@ func addWorkers(t *testing.T, p *workers, n int) (all []*worker) {
 	t.Helper()
 	p.trimming = true // by hand, here
 	for range n {
-		w := &worker{wake: make(chan struct{}, 1)}
+		w := new(worker)
 		require.True(t, p.add(w))
 		all = append(all, w)
 	}

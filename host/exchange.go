@@ -155,3 +155,18 @@ type CancelExchange interface {
 	// Cancels does with a.Abandon what OnCancel does with a function.
 	Cancels(a Abandoner)
 }
+
+// LendingExchange may be implemented by an Exchange that has better use for its
+// Message than to keep it while a handler waits.
+type LendingExchange interface {
+	Exchange
+
+	// TakeBack is called before the handler is: Serve touches the Message no
+	// more, only what strings and body bytes it had.
+	TakeBack()
+
+	// Environ returns what the Message's Environ was, once more, for the caller
+	// to change. It may be called by any goroutine from TakeBack on, until Serve
+	// returns.
+	Environ() []Pair
+}

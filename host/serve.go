@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/url"
 	"runtime"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -20,7 +21,7 @@ import (
 type serving struct {
 	scope
 	x       Exchange
-	msg     *Message
+	msg     *Message // nil when it has been taken back
 	request http.Request
 	ctx     requestContext
 	url     url.URL
@@ -33,22 +34,23 @@ type serving struct {
 	// handled says that the handler has ended.
 	handled atomic.Bool
 
+	// gate guards over, which closes the way to the Exchange's deadlines and
+	// to the Message.
+	over bool
+
 	// abandoned is when the request was cancelled while it ran, in Unix
 	// nanoseconds, 0 if it was not; told, which its shard guards, that its
 	// handler's overstaying was logged.
-	abandoned atomic.Int64
 	told      bool
+	abandoned atomic.Int64
+
+	gate sync.Mutex
 
 	// taken is the connection, when the handler has taken it over.
 	taken atomic.Pointer[conn]
 
 	// prev and next link the requests of a shard, see lifecycle.go.
 	prev, next *serving
-
-	// gate guards over, which closes the way to the Exchange's deadlines and
-	// to the Message.
-	gate sync.Mutex
-	over bool
 }
 
 // Serve serves one request to its end: it makes the request, runs the handler
@@ -99,6 +101,10 @@ func serveWith(x Exchange, h http.Handler) {
 		c.Cancels(s)
 	} else {
 		x.OnCancel(s.Abandon)
+	}
+	if l, ok := x.(LendingExchange); ok {
+		s.msg = nil
+		l.TakeBack()
 	}
 	s.run(h, r)
 }
@@ -243,12 +249,13 @@ func (s *serving) variables() []Pair {
 	if s.over {
 		return nil
 	}
-	environ := make([]Pair, 0, len(s.msg.Environ)+1)
-	for _, v := range s.msg.Environ {
-		if v.Name != "HTTP_PROXY" {
-			environ = append(environ, v)
-		}
+	var environ []Pair
+	if s.msg != nil {
+		environ = append(make([]Pair, 0, len(s.msg.Environ)+1), s.msg.Environ...)
+	} else {
+		environ = s.x.(LendingExchange).Environ()
 	}
+	environ = slices.DeleteFunc(environ, func(v Pair) bool { return v.Name == "HTTP_PROXY" })
 	return withSoftware(environ)
 }
 
