@@ -112,18 +112,19 @@ func (w *response) sendStretch(file File, offset, length int64) (int64, error) {
 		return 0, w.err
 	}
 	p := Part{Body: w.pending(), File: file, Offset: offset, Length: length}
-	before := w.head
+	s := w.work()
+	before := s.head
 	if !w.sentHead {
 		w.complete(w.sample(file, offset), false)
-		p.Status, p.Headers = w.status, w.head.pairs
+		p.Status, p.Headers = w.status, s.head.pairs
 	}
-	part := &w.work().part
+	part := &s.part
 	*part = p
 	err := w.s.x.Send(part)
 	sent := max(part.Sent-int64(w.buffered), 0)
 	*part = Part{}
 	if errors.Is(err, errors.ErrUnsupported) {
-		w.files, w.head = false, before
+		w.files, s.head = false, before
 		return 0, err
 	}
 	w.sentHead, w.unflushed, w.buffered = true, true, 0
@@ -136,7 +137,7 @@ func (w *response) sendStretch(file File, offset, length int64) (int64, error) {
 // sample is what tells the type of a body: what has been collected, and the
 // file's first bytes.
 func (w *response) sample(file File, offset int64) []byte {
-	if w.buffered >= sniffLen || w.head.hasType {
+	if w.buffered >= sniffLen || w.work().head.hasType {
 		return w.pending()
 	}
 	sample := make([]byte, sniffLen)

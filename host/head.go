@@ -32,8 +32,9 @@ func bodyAllowed(status int) bool {
 
 // snapshot reads the header map for a response head of that status.
 func (w *response) snapshot(status int) {
-	h := &w.head
-	*h = head{pairs: w.work().pairs[:0], length: -1}
+	s := w.work()
+	h := &s.head
+	*h = head{pairs: s.pairs[:0], length: -1}
 	if values, ok := w.header["Content-Type"]; ok && len(w.header) == 1 {
 		w.readField(status, "Content-Type", values) // the most usual, without a walk
 	} else {
@@ -47,7 +48,7 @@ func (w *response) snapshot(status int) {
 
 // readField adds a header to the snapshot.
 func (w *response) readField(status int, name string, values []string) {
-	h := &w.head
+	h := &w.work().head
 	informational := status < 200
 	switch name {
 	case "Content-Length":
@@ -153,7 +154,7 @@ func onOneLine(v string) string {
 // complete adds to the snapshot what the first bytes of the body and the end
 // of the handler allow to tell. body is the whole body if done.
 func (w *response) complete(body []byte, done bool) {
-	h := &w.head
+	h := &w.work().head
 	allowed := bodyAllowed(w.status)
 	if h.length >= 0 && h.coding != "" && h.coding != "identity" {
 		w.s.log(slog.LevelError, "PILLION-1010: Content-Length not sent: there is a Transfer-Encoding, "+strconv.Quote(h.coding))
@@ -199,12 +200,13 @@ func (w *response) finalTrailers() []Pair {
 // these is faster than to walk the map.
 func (w *response) sameNames() bool {
 	left := len(w.header)
-	if w.head.hasLength {
+	h := &w.work().head
+	if h.hasLength {
 		if _, ok := w.header["Content-Length"]; ok {
 			left--
 		}
 	}
-	own := w.head.pairs[:w.head.own]
+	own := h.pairs[:h.own]
 	for i := range own {
 		if i > 0 && own[i].Name == own[i-1].Name {
 			continue

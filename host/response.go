@@ -38,6 +38,7 @@ var (
 // request to the next.
 type scratch struct {
 	part  Part
+	head  head
 	pairs [12]Pair
 	body  [afterHead]byte
 }
@@ -63,11 +64,10 @@ type response struct {
 	sentHead    bool
 	unflushed   bool // something has been sent since the last flush
 	status      int
-	length      int64 // declared, -1 if not
-	written     int64 // bytes the handler tried to write, as net/http counts
-	accepted    int64 // those that were taken
-	err         error // of the Exchange; nothing but the end is sent after it
-	head        head
+	length      int64       // declared, -1 if not
+	written     int64       // bytes the handler tried to write, as net/http counts
+	accepted    int64       // those that were taken
+	err         error       // of the Exchange; nothing but the end is sent after it
 	switching   http.Header // what header held when WriteHeader(101) was called
 	trailers    []string    // announced in the Trailer header
 	scratch     *scratch    // nil until it is needed
@@ -114,8 +114,9 @@ func (w *response) writeHeader(status int) {
 	}
 	if status < 200 && status != http.StatusSwitchingProtocols {
 		w.snapshot(status)
-		p := &w.work().part
-		p.Status, p.Headers, p.Flush = status, w.head.pairs, true
+		s := w.work()
+		p := &s.part
+		p.Status, p.Headers, p.Flush = status, s.head.pairs, true
 		w.transmit(p)
 		return
 	}
@@ -127,7 +128,7 @@ func (w *response) writeHeader(status int) {
 		return
 	}
 	w.snapshot(status)
-	w.length = w.head.length
+	w.length = w.work().head.length
 }
 
 // caller is the file and line that called the method of response.
@@ -237,11 +238,12 @@ func (w *response) empty(flush bool) {
 
 // emit sends body, after the head if that has not been sent.
 func (w *response) emit(body []byte, trailers []Pair, flush bool, end End) {
-	p := &w.work().part
+	s := w.work()
+	p := &s.part
 	if !w.sentHead {
 		w.sentHead = true
 		w.complete(body, end != Open)
-		p.Status, p.Headers = w.status, w.head.pairs
+		p.Status, p.Headers = w.status, s.head.pairs
 	}
 	if !w.isHead {
 		p.Body = body
@@ -430,7 +432,7 @@ func (w *response) finish() {
 		trailers = w.finalTrailers()
 	}
 	if len(trailers) > 0 {
-		w.head.trailers = true
+		w.work().head.trailers = true
 	}
 	end := Complete
 	if w.length > w.accepted && !w.isHead && bodyAllowed(w.status) {
@@ -465,7 +467,8 @@ func (w *response) breakOff() {
 func (w *response) drop() {
 	if s := w.scratch; s != nil {
 		clear(s.pairs[:])
-		w.scratch, w.buffered, w.head.pairs, w.head.own = nil, 0, nil, 0
+		s.head = head{}
+		w.scratch, w.buffered = nil, 0
 		scratches.Put(s)
 	}
 }
