@@ -136,6 +136,7 @@ typedef struct {
     pillion_api                    api;
     uint64_t                       queue;
     ngx_connection_t              *connection;
+    ngx_pool_t                    *pool;      /* of a request's submission */
     ngx_event_t                    flush;
     ngx_event_t                    look;
     ngx_uint_t                     looks;

@@ -41,8 +41,7 @@ static ngx_int_t ngx_http_pillion_request_uri_param(ngx_http_request_t *r,
     ngx_str_t *value);
 static ngx_int_t ngx_http_pillion_connection_params(ngx_http_request_t *r,
     ngx_http_pillion_environ_t *e);
-static ngx_int_t ngx_http_pillion_port(ngx_http_request_t *r,
-    struct sockaddr *sa, ngx_str_t *value);
+static ngx_int_t ngx_http_pillion_port(struct sockaddr *sa, ngx_str_t *value);
 static ngx_int_t ngx_http_pillion_create_headers(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx, pillion_request *pr);
 static ngx_uint_t ngx_http_pillion_set_by_param(
@@ -68,6 +67,8 @@ ngx_http_pillion_default_param(ngx_str_t *name)
 }
 
 
+/* The library copies all of it, so it takes no memory of the request's. */
+
 ngx_int_t
 ngx_http_pillion_create_environ(ngx_http_request_t *r,
     ngx_http_pillion_ctx_t *ctx, pillion_request *pr)
@@ -90,7 +91,7 @@ ngx_http_pillion_create_environ(ngx_http_request_t *r,
     }
 #endif
 
-    e.environ = ngx_palloc(r->pool,
+    e.environ = ngx_palloc(ngx_http_pillion_worker.pool,
                            (sizeof(ngx_http_pillion_params)
                             / sizeof(ngx_str_t) + room)
                            * sizeof(pillion_pair));
@@ -144,7 +145,7 @@ ngx_http_pillion_create_environ(ngx_http_request_t *r,
     }
 
     if (ctx->length >= 0) {
-        value.data = ngx_pnalloc(r->pool, NGX_OFF_T_LEN);
+        value.data = ngx_pnalloc(ngx_http_pillion_worker.pool, NGX_OFF_T_LEN);
         if (value.data == NULL) {
             return NGX_ERROR;
         }
@@ -202,7 +203,7 @@ ngx_http_pillion_request_uri_param(ngx_http_request_t *r, ngx_str_t *value)
     value->len = r->uri.len + 2 * escape
                  + (r->args.len ? 1 + r->args.len : 0);
 
-    value->data = ngx_pnalloc(r->pool, value->len);
+    value->data = ngx_pnalloc(ngx_http_pillion_worker.pool, value->len);
     if (value->data == NULL) {
         return NGX_ERROR;
     }
@@ -270,21 +271,21 @@ ngx_http_pillion_connection_params(ngx_http_request_t *r,
         return NGX_ERROR;
     }
 
-    value.data = ngx_pstrdup(r->pool, &value);
+    value.data = ngx_pstrdup(ngx_http_pillion_worker.pool, &value);
     if (value.data == NULL) {
         return NGX_ERROR;
     }
 
     ngx_http_pillion_add(e, ngx_http_pillion_param_server_addr, &value);
 
-    if (ngx_http_pillion_port(r, c->local_sockaddr, &value) != NGX_OK) {
+    if (ngx_http_pillion_port(c->local_sockaddr, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
     ngx_http_pillion_add(e, ngx_http_pillion_param_server_port, &value);
     ngx_http_pillion_add(e, ngx_http_pillion_param_remote_addr, &c->addr_text);
 
-    if (ngx_http_pillion_port(r, c->sockaddr, &value) != NGX_OK) {
+    if (ngx_http_pillion_port(c->sockaddr, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -306,14 +307,14 @@ ngx_http_pillion_connection_params(ngx_http_request_t *r,
 
 
 static ngx_int_t
-ngx_http_pillion_port(ngx_http_request_t *r, struct sockaddr *sa,
-    ngx_str_t *value)
+ngx_http_pillion_port(struct sockaddr *sa, ngx_str_t *value)
 {
     ngx_uint_t  port;
 
     value->len = 0;
 
-    value->data = ngx_pnalloc(r->pool, sizeof("65535") - 1);
+    value->data = ngx_pnalloc(ngx_http_pillion_worker.pool,
+                              sizeof("65535") - 1);
     if (value->data == NULL) {
         return NGX_ERROR;
     }
@@ -347,7 +348,8 @@ ngx_http_pillion_create_headers(ngx_http_request_t *r,
         n += part->nelts;
     }
 
-    pair = ngx_palloc(r->pool, n * sizeof(pillion_pair) + 1);
+    pair = ngx_palloc(ngx_http_pillion_worker.pool,
+                      n * sizeof(pillion_pair) + 1);
     if (pair == NULL) {
         return NGX_ERROR;
     }

@@ -32,6 +32,12 @@ ngx_http_pillion_open_queue(ngx_cycle_t *cycle)
     ngx_connection_t      *c;
     pillion_queue_config   config;
 
+    ngx_http_pillion_worker.pool = ngx_create_pool(NGX_DEFAULT_POOL_SIZE,
+                                                   cycle->log);
+    if (ngx_http_pillion_worker.pool == NULL) {
+        return NGX_ERROR;
+    }
+
     ngx_memzero(&config, sizeof(pillion_queue_config));
 
     config.size = sizeof(pillion_queue_config);
@@ -109,6 +115,12 @@ ngx_http_pillion_close_queue(void)
         (void) ngx_http_pillion_worker.api.queue_free(
                                                ngx_http_pillion_worker.queue);
         ngx_http_pillion_worker.queue = 0;
+    }
+
+    if (ngx_http_pillion_worker.pool) {
+        ngx_http_pillion_worker.pool->log = ngx_cycle->log;
+        ngx_destroy_pool(ngx_http_pillion_worker.pool);
+        ngx_http_pillion_worker.pool = NULL;
     }
 }
 

@@ -247,8 +247,12 @@ ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
 {
     int32_t           rc;
     ngx_buf_t        *b;
+    ngx_pool_t       *pool;
     ngx_event_t      *ev;
     pillion_request   pr;
+
+    pool = ngx_http_pillion_worker.pool;
+    pool->log = r->connection->log;
 
     ngx_memzero(&pr, sizeof(pillion_request));
 
@@ -267,6 +271,7 @@ ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
     }
 
     if (ngx_http_pillion_create_environ(r, ctx, &pr) != NGX_OK) {
+        ngx_reset_pool(pool);
         return NGX_HTTP_INTERNAL_SERVER_ERROR;
     }
 
@@ -287,6 +292,8 @@ ngx_http_pillion_submit(ngx_http_request_t *r, ngx_http_pillion_ctx_t *ctx)
 
     rc = ngx_http_pillion_worker.api.submit(ngx_http_pillion_worker.queue, &pr,
                                             &ctx->handle);
+
+    ngx_reset_pool(pool);
 
     ngx_log_debug4(NGX_LOG_DEBUG_HTTP, r->connection->log, 0,
                    "http pillion submit \"%V\": %d, body:%O more:%d",

@@ -68,9 +68,11 @@ ngx_http_pillion_ssl_params(ngx_http_request_t *r,
     ngx_http_pillion_environ_t *e)
 {
     ngx_str_t          value;
+    ngx_pool_t        *pool;
     ngx_connection_t  *c;
 
     c = r->connection;
+    pool = ngx_http_pillion_worker.pool;
 
     ngx_str_set(&value, "https");
     ngx_http_pillion_add(e, ngx_http_pillion_param_request_scheme, &value);
@@ -78,14 +80,14 @@ ngx_http_pillion_ssl_params(ngx_http_request_t *r,
     ngx_str_set(&value, "on");
     ngx_http_pillion_add(e, ngx_http_pillion_param_https, &value);
 
-    if (ngx_ssl_get_protocol(c, r->pool, &value) != NGX_OK) {
+    if (ngx_ssl_get_protocol(c, pool, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
     value.len = ngx_strlen(value.data);
     ngx_http_pillion_add(e, ngx_http_pillion_param_ssl_protocol, &value);
 
-    if (ngx_ssl_get_cipher_name(c, r->pool, &value) != NGX_OK) {
+    if (ngx_ssl_get_cipher_name(c, pool, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -94,7 +96,7 @@ ngx_http_pillion_ssl_params(ngx_http_request_t *r,
         ngx_http_pillion_add(e, ngx_http_pillion_param_ssl_cipher, &value);
     }
 
-    if (ngx_ssl_get_server_name(c, r->pool, &value) != NGX_OK) {
+    if (ngx_ssl_get_server_name(c, pool, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -104,7 +106,7 @@ ngx_http_pillion_ssl_params(ngx_http_request_t *r,
 
 #if (nginx_version >= 1021004)
 
-    if (ngx_ssl_get_alpn_protocol(c, r->pool, &value) != NGX_OK) {
+    if (ngx_ssl_get_alpn_protocol(c, pool, &value) != NGX_OK) {
         return NGX_ERROR;
     }
 
@@ -140,7 +142,9 @@ ngx_http_pillion_ssl_client(ngx_http_request_t *r,
 
     c = r->connection;
 
-    if (ngx_ssl_get_client_verify(c, r->pool, &value) != NGX_OK) {
+    if (ngx_ssl_get_client_verify(c, ngx_http_pillion_worker.pool, &value)
+        != NGX_OK)
+    {
         return NGX_ERROR;
     }
 
@@ -198,7 +202,8 @@ ngx_http_pillion_ssl_chain(ngx_http_request_t *r,
 
     for (i = from; i < n; i++) {
 
-        name.data = ngx_pnalloc(r->pool, prefix->len + NGX_INT_T_LEN);
+        name.data = ngx_pnalloc(ngx_http_pillion_worker.pool,
+                                prefix->len + NGX_INT_T_LEN);
         if (name.data == NULL) {
             return NGX_ERROR;
         }
@@ -242,7 +247,7 @@ ngx_http_pillion_ssl_pem(ngx_http_request_t *r, X509 *cert, ngx_str_t *value)
 
     value->len = BIO_pending(bio);
 
-    value->data = ngx_pnalloc(r->pool, value->len);
+    value->data = ngx_pnalloc(ngx_http_pillion_worker.pool, value->len);
     if (value->data == NULL) {
         goto done;
     }
