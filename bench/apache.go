@@ -46,6 +46,7 @@ KeepAliveTimeout 300
 DocumentRoot @documents@
 EnableSendfile On
 <Directory />
+    AllowOverride None
     Options +ExecCGI +FollowSymLinks
     Require all granted
 </Directory>
@@ -61,10 +62,7 @@ var (
 	apachePillion = apacheConf{text: `
 LoadModule pillion_module @pillion@
 PillionLibrary @library@
-<Location "/">
-    SetHandler pillion
-    PillionApp bench
-</Location>`}
+PillionScriptAlias / bench`}
 
 	apacheProxy = apacheConf{backend: true, text: `
 LoadModule proxy_module @modules@/mod_proxy.so
