@@ -82,6 +82,8 @@ type apacheConf struct {
 	library string   // "" for a copy of the test library, "none" for no PillionLibrary
 	level   string   // of the error log, info if it is empty
 
+	env []string // of the parent
+
 	allowed []string // regular expressions of log lines that are to be expected
 }
 
@@ -253,7 +255,7 @@ func (c apacheConf) start(t *testing.T) *apache {
 	a.server = newServer("apache", "http://"+addr, dialTCP(addr), func() string { return a.read("error.log") })
 
 	cmd := exec.Command(binary, "-DFOREGROUND", "-f", a.path("httpd.conf"))
-	cmd.Env = apacheEnv(t)
+	cmd.Env = append(apacheEnv(t), c.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // it signals its whole group
 	stderr, err := os.Create(a.path("stderr"))
 	require.NoError(t, err)

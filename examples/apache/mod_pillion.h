@@ -115,7 +115,8 @@ typedef struct {
     const char *app;
     apr_bucket_brigade *in;
     apr_bucket_brigade *out;
-    apr_time_t heard;           /**< the application's last sign of life */
+    apr_time_t heard;           /**< the application's last sign of life,
+                                 *   by ap_pillion_now() */
     int failed_status;          /**< of the request this is ErrorDocument for */
     int status;                 /**< the application's, 0 before its head */
     int error;                  /**< what httpd answers instead, 0 for none */
@@ -178,6 +179,9 @@ int ap_pillion_map_to_storage(request_rec *r);
 const ap_pillion_map *ap_pillion_mapped(request_rec *r);
 
 /* pillion_request.c */
+
+/** @return a time that goes on evenly, whatever the system's clock is set to */
+apr_time_t ap_pillion_now(void);
 
 int ap_pillion_handler(request_rec *r);
 

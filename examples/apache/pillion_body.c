@@ -129,13 +129,13 @@ int64_t ap_pillion_read(void *data, char *buf, uint64_t cap)
                 && APR_BUCKET_IS_EOS(APR_BRIGADE_FIRST(pr->in))) {
                 pr->body_read = 1;
             }
-            pr->heard = apr_time_now();
+            pr->heard = ap_pillion_now();
             return (int64_t)len;
         }
     }
 
     apr_brigade_cleanup(pr->in);
-    pr->heard = apr_time_now();
+    pr->heard = ap_pillion_now();
 
     return 0;
 }
@@ -200,7 +200,7 @@ int32_t ap_pillion_alive(void *data)
         return 0;
     }
 
-    if (apr_time_now() - pr->heard >= pr->conf->read_timeout) {
+    if (ap_pillion_now() - pr->heard >= pr->conf->read_timeout) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, APR_TIMEUP, pr->r,
                       "PILLION-5201: application \"%s\" timed out, see "
                       "PillionReadTimeout", pr->app);

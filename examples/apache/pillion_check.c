@@ -121,12 +121,12 @@ static void check_child(int fd, apr_pool_t *p, server_rec *s)
 /* Reads until the child has ended. Returns 0, or -1 if that takes too long. */
 static int read_report(int fd, report_t *report)
 {
-    apr_time_t end = apr_time_now() + CHECK_TIMEOUT;
+    apr_time_t end = ap_pillion_now() + CHECK_TIMEOUT;
     apr_interval_time_t left;
     struct pollfd pfd;
     ssize_t n;
 
-    while ((left = end - apr_time_now()) > 0) {
+    while ((left = end - ap_pillion_now()) > 0) {
         pfd.fd = fd;
         pfd.events = POLLIN;
 

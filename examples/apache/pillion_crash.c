@@ -5,7 +5,6 @@
 
 #include "mod_pillion.h"
 
-#include <time.h>
 #include <unistd.h>
 
 #include "apr_atomic.h"
@@ -28,11 +27,7 @@ static apr_uint32_t *own;       /* in a child, its place in the table */
 
 static apr_int64_t now_ms(void)
 {
-    struct timespec t;
-
-    clock_gettime(CLOCK_MONOTONIC, &t);
-
-    return (apr_int64_t)t.tv_sec * 1000 + t.tv_nsec / 1000000;
+    return apr_time_as_msec(ap_pillion_now());
 }
 
 static apr_status_t forget(void *data)

@@ -47,7 +47,7 @@ int32_t ap_pillion_file(void *data, int32_t fd, uint64_t offset, uint64_t len)
     int32_t rc;
 
     if (pr->discard) {
-        pr->heard = apr_time_now();
+        pr->heard = ap_pillion_now();
         return 0;
     }
 

@@ -4,7 +4,18 @@
 
 #include "mod_pillion.h"
 
+#include <time.h>
+
 APLOG_USE_MODULE(pillion);
+
+apr_time_t ap_pillion_now(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+
+    return apr_time_make(t.tv_sec, t.tv_nsec / 1000);
+}
 
 /* The application for a request, or NULL and what httpd answers in *status. */
 static ap_pillion_app *find_app(request_rec *r, ap_pillion_dir_conf *conf,
@@ -220,11 +231,11 @@ int ap_pillion_handler(request_rec *r)
         io.alive_ms = (uint32_t)apr_time_as_msec(effective->read_timeout) + 1;
     }
 
-    start = pr->heard = apr_time_now();
+    start = pr->heard = ap_pillion_now();
 
     rc = ap_pillion_lib.api.serve(&request, &io);
 
-    note(pr, apr_time_now() - start);
+    note(pr, ap_pillion_now() - start);
 
     return conclude(pr, rc);
 }

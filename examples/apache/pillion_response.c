@@ -92,7 +92,7 @@ int32_t ap_pillion_head(void *data, int32_t status,
     request_rec *r = pr->r;
     uint32_t i;
 
-    pr->heard = apr_time_now();
+    pr->heard = ap_pillion_now();
 
     if (status < 200) {
         return send_interim(pr, status, headers, n);
@@ -147,7 +147,7 @@ int32_t ap_pillion_pass(ap_pillion_request *pr)
     rv = ap_pass_brigade(pr->r->output_filters, pr->out);
     apr_brigade_cleanup(pr->out);
 
-    pr->heard = apr_time_now();
+    pr->heard = ap_pillion_now();
 
     if (rv != APR_SUCCESS || c->aborted) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, rv, pr->r,
@@ -169,7 +169,7 @@ int32_t ap_pillion_write(void *data, const char *buf, uint64_t len)
     apr_bucket *e;
 
     if (pr->discard) {
-        pr->heard = apr_time_now();
+        pr->heard = ap_pillion_now();
         return 0;
     }
 
