@@ -26,16 +26,21 @@ const (
 // watching says that a look at the abandoned requests is due.
 var watching atomic.Bool
 
+var began = time.Now()
+
+// uptime is how old the process is, whatever its clock is set to.
+var uptime = func() time.Duration { return time.Since(began) }
+
 // Abandon implements Abandoner. It ends the request's context: its client has
-// left, or the server has given it up.
+// left, or the server has given it up. Whoever sees that sees it counted.
 func (s *serving) Abandon(cause error) {
-	s.cancel(cause)
 	s.neglect()
+	s.cancel(cause)
 }
 
 // neglect notes that nobody waits for the handler any more.
 func (s *serving) neglect() {
-	if s.abandoned.CompareAndSwap(0, time.Now().UnixNano()) {
+	if s.abandoned.CompareAndSwap(0, int64(uptime())) {
 		watch()
 	}
 }
@@ -64,7 +69,7 @@ func look(overstay time.Duration) {
 		if since == 0 || s.told || s.handled.Load() {
 			return
 		}
-		took := time.Since(time.Unix(0, since))
+		took := uptime() - time.Duration(since)
 		if took < overstay {
 			early = true
 			return

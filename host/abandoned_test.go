@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -15,6 +16,17 @@ import (
 
 // stuckUntil is where a handler of these tests is to be found.
 func stuckUntil(c <-chan struct{}) { <-c }
+
+// allAreStuck says whether that many wait there.
+func allAreStuck(handlers int) bool {
+	n := 0
+	for stack := range strings.SplitSeq(string(allStacks()), "\n\n") {
+		if strings.Contains(stack, " [chan receive]:\npillion/host.stuckUntil(") {
+			n++
+		}
+	}
+	return n == handlers
+}
 
 // abandoned runs f while that many handlers go on although their requests were
 // cancelled.
@@ -37,6 +49,9 @@ func abandoned(t *testing.T, handlers int, f func(l *logged)) {
 			left <- struct{}{}
 		}()
 		<-entered
+	}
+	for !allAreStuck(handlers) {
+		runtime.Gosched() // a handler may be on its way still
 	}
 	n, _ := Abandoned()
 	assert.Zero(t, n)
@@ -76,6 +91,45 @@ func TestAbandoned_ManyAreCounted(t *testing.T) {
 		assert.Equal(t, maxTold, strings.Count(l.String(), "host.stuckUntil"))
 		assert.Contains(t, l.String(), "PILLION-1081: 3 more handlers")
 	})
+}
+
+// setUptime has f tell how old the process is.
+func setUptime(t *testing.T, f func() time.Duration) {
+	real := uptime
+	uptime = f
+	t.Cleanup(func() { uptime = real })
+}
+
+func TestAbandoned_TimeIsTheProcessesOwn(t *testing.T) {
+	now := 3 * time.Second
+	setUptime(t, func() time.Duration { return now })
+	abandoned(t, 1, func(l *logged) {
+		now += overstay - 1
+		look(overstay)
+		assert.Empty(t, l.String())
+		now++
+		look(overstay)
+		assert.Contains(t, l.String(), "goes on 5s after its request was cancelled")
+	})
+}
+
+func TestAbandoned_WhoSeesTheCancellationSeesTheCount(t *testing.T) {
+	l := anew(t)
+	require.NoError(t, Start(l.settings()))
+	var ctx context.Context
+	before := errors.New("not counted")
+	setUptime(t, func() time.Duration { // asked for when it is counted
+		before = ctx.Err()
+		return time.Second
+	})
+	var x *Memory
+	x = &Memory{Request: request(app(func(w http.ResponseWriter, r *http.Request) {
+		ctx = r.Context()
+		x.Cancel(errors.New("left"))
+		assert.Error(t, ctx.Err())
+	}), "GET", "/")}
+	Serve(x)
+	assert.NoError(t, before)
 }
 
 func TestAbandoned_HandlerThatReturnsIsNotTold(t *testing.T) {

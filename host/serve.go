@@ -38,8 +38,8 @@ type serving struct {
 	// to the Message.
 	over bool
 
-	// abandoned is when the request was cancelled while it ran, in Unix
-	// nanoseconds, 0 if it was not; told, which its shard guards, that its
+	// abandoned is the process's uptime when the request was cancelled while it
+	// ran, 0 if it was not; told, which its shard guards, that its
 	// handler's overstaying was logged.
 	told      bool
 	abandoned atomic.Int64
