@@ -446,7 +446,7 @@ func (x *exchange) Held() int64 {
 		return 0
 	}
 	r := x.r
-	n := uint64(r.block_size) + uint64(r.ring_cap)
+	n := uint64(r.block_len) + uint64(r.ring_cap)
 	for _, p := range []*C.pl_part{r.oldest, r.kept} {
 		for ; p != nil; p = (*C.pl_part)(atomic.LoadPointer((*unsafe.Pointer)(unsafe.Pointer(&p.next)))) {
 			n += uint64(p.size)
