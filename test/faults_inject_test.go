@@ -27,7 +27,7 @@ const (
 // faultPage is shared with the processes of a server that was started with its
 // environment.
 type faultPage struct {
-	kind, countdown, sticky, failed atomic.Int64
+	kind, countdown, sticky, failed, everywhere atomic.Int64
 }
 
 // faultsLibrary is what the server preloads.

@@ -2,8 +2,8 @@
  * faults.c - preloaded into a server: calls of the C library that fail when a
  * test says so, in a page that the two share (PILLION_FAULTS is its file).
  *
- * Only the main thread's calls of a process are counted: in a worker of nginx
- * that is the event loop.
+ * Only the main thread's calls of a process are counted, unless the test says
+ * otherwise: in a worker of nginx that is the event loop.
  */
 
 #include <dlfcn.h>
@@ -25,6 +25,7 @@ struct page {
     int64_t countdown;          /* this call fails, counted from 1 */
     int64_t sticky;             /* and so do those after it */
     int64_t failed;
+    int64_t everywhere;         /* on any thread                            */
 };
 
 static struct page  none;
@@ -52,7 +53,7 @@ static int fails(int64_t kind)
     int64_t left;
 
     if (__atomic_load_n(&page->kind, __ATOMIC_SEQ_CST) != kind
-        || syscall(SYS_gettid) != getpid())
+        || (!page->everywhere && syscall(SYS_gettid) != getpid()))
     {
         return 0;
     }
