@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -64,16 +65,8 @@ var stages = []stage{
 		require.NoError(t, err)
 		return w, func() { assert.Contains(t, s.await(t, key+"/end"), "error: ") }
 	}},
-	{"in_a_file", func(t *testing.T, s *server) (*wire, func()) {
-		path, key := patternFile(t, "leave", 64<<20), newKey()
-		w := s.wire(t, "GET /file?key="+key+"&path="+path+" HTTP/1.1\nHost: h\n\n")
-		_, err := io.ReadFull(w.response("GET").Body, make([]byte, 100000))
-		require.NoError(t, err)
-		return w, func() {
-			assert.NotEmpty(t, s.copied(t, key).Err)
-			s.awaitOpenFiles(t, path, "0")
-		}
-	}},
+	{"in_a_sendfile", inFile("/file")},
+	{"in_a_file_that_is_read", inFile("/read/file")},
 	{"in_an_idle_websocket", func(t *testing.T, s *server) (*wire, func()) {
 		key := newKey()
 		w := s.tunnel(t, "how=lines&key="+key)
@@ -92,6 +85,20 @@ var stages = []stage{
 		assert.NoError(t, w.answer("GET").err)
 		return w, func() {}
 	}},
+}
+
+// inFile is a stage in the middle of a response from a file.
+func inFile(target string) func(t *testing.T, s *server) (*wire, func()) {
+	return func(t *testing.T, s *server) (*wire, func()) {
+		path, key := patternFile(t, "leave", 64<<20), newKey()
+		w := s.wire(t, "GET "+target+"?key="+key+"&path="+path+" HTTP/1.1\nHost: h\n\n")
+		_, err := io.ReadFull(w.response("GET").Body, make([]byte, 100000))
+		require.NoError(t, err)
+		return w, func() {
+			assert.NotEmpty(t, s.copied(t, key).Err)
+			s.awaitOpenFiles(t, path, "0")
+		}
+	}
 }
 
 // The ways a client leaves: it closes, or its machine resets the connection.
@@ -114,6 +121,7 @@ func bystander(t *testing.T, s *server) func() {
 	s.await(t, key+"/in")
 	return func() {
 		s.tell(t, key+"/go")
+		require.NoError(t, w.SetDeadline(time.Now().Add(patience)))
 		a := w.answer("GET")
 		assert.NoError(t, a.err)
 		assert.Equal(t, "begin held", a.body)
@@ -135,6 +143,23 @@ func TestFaults_ClientThatLeavesAtAnyStageHarmsNobody(t *testing.T) {
 		}
 		finish()
 	})
+}
+
+// That the stages are what they are called.
+func TestFaults_FilesGoOutBySendfileUnlessTheyAreRead(t *testing.T) {
+	sent := countSendfile(t)
+	for _, h := range faultHosts {
+		t.Run(h.name, func(t *testing.T) {
+			s := h.start(t)
+			for target, sendfile := range map[string]bool{"/file": true, "/read/file": false} {
+				before := sent()
+				w, noticed := inFile(target)(t, s)
+				w.Close()
+				noticed()
+				assert.Equal(t, sendfile, sent() > before, target)
+			}
+		})
+	}
 }
 
 // With HTTP/2 a connection that is reset takes all its streams along.

@@ -12,17 +12,24 @@ import (
 type faultHost struct {
 	name string
 
-	// start starts it. What is asked for below /quick/ times out after 400 ms.
+	// start starts it. What is asked for below /quick/ times out after 400 ms,
+	// all else after longer than a test may take; files below /read/ are read,
+	// and sent by sendfile elsewhere.
 	start func(t *testing.T) *server
 }
 
 var faultHosts = []faultHost{
 	{"nginx", func(t *testing.T) *server {
-		return conf{server: everything + `
+		return conf{http: "sendfile on; pillion_read_timeout 10m;", server: everything + `
+			location /read/ { pillion_pass behave; pillion_script_name /read; sendfile off; }
 			location /quick/ { pillion_pass behave; pillion_script_name /quick; pillion_read_timeout 400ms; }`}.start(t).server
 	}},
 	{"apache", func(t *testing.T) *server {
-		return apacheConf{host: everyApache + `
+		return apacheConf{main: "EnableSendfile On\nPillionReadTimeout 10mi", host: everyApache + `
+			PillionScriptAlias /read behave
+			<Location "/read">
+			  EnableSendfile Off
+			</Location>
 			PillionScriptAlias /quick behave
 			<Location "/quick">
 			  PillionReadTimeout 400ms

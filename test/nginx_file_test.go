@@ -70,23 +70,34 @@ ssize_t sendfile(int out, int in, off_t *offset, size_t n)
 }
 `
 
-func TestNginx_FilesGoOutBySendfile(t *testing.T) {
-	const size = 3 << 20
+// countSendfile counts in the servers that the test starts from now on, and
+// returns what says how much has been sent so.
+func countSendfile(t *testing.T) func() uint64 {
+	t.Helper()
+	if sanitizing() {
+		missing(t, "a place in front of all libraries: the sanitizer needs it")
+	}
 	sum := filepath.Join(tempDir(t, "sum"), "sum")
 	require.NoError(t, os.WriteFile(sum, make([]byte, 8), 0o666))
 	nginxBuild(t) // before what is preloaded
+	apacheBuild(t)
 	library(t, "one")
 	t.Setenv("LD_PRELOAD", plugin(t, "sendfile", sendfileCounter))
 	t.Setenv("SENDFILE_SUM", sum)
-	n := conf{server: everything + `
-		location /on/ { sendfile on; pillion_pass behave; pillion_script_name /on; }
-		location /off/ { sendfile off; pillion_pass behave; pillion_script_name /off; }`}.start(t)
-	returnsToBaseline(t, n.server)
-	sent := func() uint64 {
+	return func() uint64 {
 		b, err := os.ReadFile(sum)
 		require.NoError(t, err)
 		return binary.LittleEndian.Uint64(b)
 	}
+}
+
+func TestNginx_FilesGoOutBySendfile(t *testing.T) {
+	const size = 3 << 20
+	sent := countSendfile(t)
+	n := conf{server: everything + `
+		location /on/ { sendfile on; pillion_pass behave; pillion_script_name /on; }
+		location /off/ { sendfile off; pillion_pass behave; pillion_script_name /off; }`}.start(t)
+	returnsToBaseline(t, n.server)
 	path := file(t, "s", size)
 	for _, c := range []struct {
 		request string
