@@ -25,13 +25,14 @@ func TestNginx_AllocationThatFailsCostsOneRequestAtMost(t *testing.T) {
 	page, env := newFaults(t)
 	// Small pools: nearly every allocation of the module is one of the library's.
 	n := conf{env: env, allowed: []string{`(malloc|memalign|calloc|realloc)\(`, `pillion`}, level: "error",
-		http: "request_pool_size 256; connection_pool_size 256;",
+		http: "request_pool_size 256; connection_pool_size 256; pillion_read_timeout 10m;",
 		server: everything + `
 			location /buffered/ { pillion_pass behave; pillion_script_name /buffered; pillion_request_buffering on; client_body_buffer_size 1k; }
 			location /params/ { pillion_pass behave; pillion_script_name /params; pillion_param A $request_id; pillion_param HTTP_B $arg_b; pillion_hide_header X-A; }
 			location /named/ { pillion_pass $arg_app; pillion_script_name /named; }
 			location /seen/ { pillion_pass behave; pillion_script_name /seen; pillion_intercept_errors on; error_page 418 /bytes?n=10; }`}.start(t)
 	unharmed(t, n.server)
+	finish := bystander(t, n.server)
 	path := patternFile(t, "a", 100<<10)
 	body := strings.Repeat("b", 40000)
 	respond := func(spec behave.Spec) string { return "GET " + spec.URL() + " HTTP/1.1\nHost: h\n\n" }
@@ -70,6 +71,7 @@ func TestNginx_AllocationThatFailsCostsOneRequestAtMost(t *testing.T) {
 			}
 		})
 	}
+	finish()
 }
 
 // heard is a response read to its end.
