@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -40,6 +41,7 @@ func TestFaults_KilledWorkerTakesOnlyItsOwnRequests(t *testing.T) {
 			s, file, children := h.start(t)
 			type held struct {
 				pid int
+				*wire
 				*http.Response
 			}
 			var all []held
@@ -50,13 +52,16 @@ func TestFaults_KilledWorkerTakesOnlyItsOwnRequests(t *testing.T) {
 					res := w.response("GET")
 					pid, err := strconv.Atoi(res.Header.Get("X-Pid"))
 					require.NoError(t, err)
-					all = append(all, held{pid, res})
+					all = append(all, held{pid, w, res})
 					perProcess[pid]++
 				}
 				return len(perProcess) == 2
 			})
 			victim := all[0].pid
 			require.NoError(t, syscall.Kill(victim, syscall.SIGKILL))
+			for _, r := range all {
+				require.NoError(t, r.SetDeadline(time.Now().Add(patience)))
+			}
 			for _, r := range all {
 				if r.pid == victim {
 					b, err := io.ReadAll(r.Body)

@@ -3,10 +3,13 @@
 package test
 
 import (
+	"net"
+	"os"
 	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"pillion/test/behave"
 )
@@ -86,6 +89,10 @@ func (sh shape) send(t *testing.T, s *server, protocol, want string) {
 	w.send(strings.NewReplacer("|LF|", "\n", "SMUGGLED", smuggled).Replace(text))
 	answer := w.answer("POST")
 
+	require.NoError(t, w.Conn.(*net.TCPConn).CloseWrite())
+	rest, err := w.rest()
+	assert.NotErrorIs(t, err, os.ErrDeadlineExceeded)
+	assert.Empty(t, rest, "a second response")
 	assert.Zero(t, s.count(t, key), "the request within has been run")
 	var f behave.Facts
 	if answer.StatusCode == 200 {
