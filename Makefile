@@ -16,7 +16,7 @@ NEEDS_OF_apache  := apache2-bin apache2-dev
 MODULE_OF_nginx  := ngx_http_pillion_module.so
 MODULE_OF_apache := mod_pillion.so
 TEST_NEEDS  := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
-               abigail-tools ca-certificates clang faketime g++ groff-base libevent-dev \
+               abigail-tools ca-certificates clang dpkg-dev faketime g++ groff-base libevent-dev \
                libmicrohttpd-dev litmus mandoc nghttp2-client pkg-config wrk
 # What calls from other languages; Node and LuaJIT may be there under other names.
 FFI_NEEDS    = python3 php-cli ruby gunicorn uwsgi-core uwsgi-plugin-python3 libapache2-mod-wsgi-py3 \

@@ -1,7 +1,8 @@
 #!/bin/sh
 #
 # sanitized-nginx.sh OUTDIR CFLAGS - builds nginx from the distribution's source
-# package, and our module with it, with those flags for sanitizers: OUTDIR/nginx
+# package, with its patches, and our module with it, with those flags for
+# sanitizers: OUTDIR/nginx
 # and OUTDIR/ngx_http_pillion_module.so. Every allocation of nginx's pools is one
 # of its own (NGX_DEBUG_PALLOC), so that the sanitizer sees them. nginx
 # copies no bytes from NULL, adds 0 to NULL and stores numbers where they are not
@@ -43,17 +44,19 @@ apt() {
         -o APT::Sandbox::User=root "$@"
 }
 
-# The upstream source of the nginx that is installed; any revision of its package
-# has it.
+# The source of the nginx that is installed, or of another revision of its
+# package if the archive has that one no more, into $tmp/nginx, patched.
 fetch() {
+    installed=$(dpkg-query -W -f '${source:Version}' nginx) || return 1
     upstream=$(dpkg-query -W -f '${source:Upstream-Version}' nginx) || return 1
     apt update || return 1
-    for version in $(apt-cache -o "Dir::Etc::SourceList=$tmp/apt/sources.list" \
+    for version in "$installed" $(apt-cache -o "Dir::Etc::SourceList=$tmp/apt/sources.list" \
         -o "Dir::Etc::SourceParts=$tmp/apt/sources.list.d" \
         -o "Dir::State::Lists=$tmp/apt/lists" -o "Dir::Cache=$tmp/apt/cache" \
         showsrc nginx | sed -n "s/^Version: \($upstream-.*\)/\1/p"); do
-        if (cd "$tmp" && apt --download-only --tar-only source "nginx=$version"); then
-            return 0
+        if (cd "$tmp" && apt source "nginx=$version"); then
+            mv "$tmp/nginx-$upstream" "$tmp/nginx"
+            return
         fi
     done
     echo "apt-get finds no source of nginx $upstream"
@@ -61,9 +64,7 @@ fetch() {
 }
 
 build() {
-    mkdir "$tmp/nginx" \
-    && tar -xf "$tmp"/nginx_*.orig.tar.* -C "$tmp/nginx" --strip-components=1 \
-    && cd "$tmp/nginx" \
+    cd "$tmp/nginx" \
     && ./configure --prefix="$tmp/prefix" --with-debug --with-compat --with-threads \
         --with-http_ssl_module --with-http_v2_module --with-http_auth_request_module \
         --with-http_sub_module --with-cc-opt="-O1 -DNGX_DEBUG_PALLOC=1 $flags $lenient" \
