@@ -315,8 +315,10 @@ func (a *apache) stop() {
 			assert.Fail(t, "in error.log: "+line)
 		}
 	}
+	said := a.log() + a.read("stderr")
+	assertNot(t, insane, said)
 	if len(a.conf.allowed) == 0 {
-		assertSane(t, a.log()+a.read("stderr"))
+		assertNot(t, gaveUp, said)
 	}
 	if t.Failed() {
 		t.Logf("error.log of %s:\n%s", a.dir, tail(a.log()))

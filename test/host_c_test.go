@@ -82,15 +82,24 @@ func assertNothingLeft(t *testing.T, c behave.Counts) {
 	assert.Equal(t, behave.Counts{}, c, "the library still holds something")
 }
 
-// insane is what sanitizers say, the race detector, the validator, and Go when it
-// gives up. UBSan gives a line and a column, unlike a panic of a handler.
-var insane = regexp.MustCompile(`Sanitizer|DATA RACE|:\d+: runtime error: |fatal error: |validate: the `)
+// insane is what sanitizers say, the race detector and the validator, and Go when
+// it gives up. UBSan gives a line and a column, unlike a panic of a handler.
+var (
+	insane = regexp.MustCompile(`Sanitizer|DATA RACE|:\d+: runtime error: |validate: the `)
+	gaveUp = regexp.MustCompile(`fatal error: `)
+)
 
 // assertSane asserts that neither a sanitizer nor the validator of Apps has found
-// anything.
+// anything, and that Go has not given up.
 func assertSane(t *testing.T, log string) {
 	t.Helper()
-	if at := insane.FindStringIndex(log); at != nil {
+	assertNot(t, insane, log)
+	assertNot(t, gaveUp, log)
+}
+
+func assertNot(t *testing.T, said *regexp.Regexp, log string) {
+	t.Helper()
+	if at := said.FindStringIndex(log); at != nil {
 		assert.Fail(t, "in the log: "+log[at[0]:at[1]], log[max(0, at[0]-200):min(len(log), at[0]+4000)])
 	}
 }

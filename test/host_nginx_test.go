@@ -270,8 +270,10 @@ func (n *nginx) stop() {
 			assert.Fail(t, "in error.log: "+line)
 		}
 	}
+	said := n.log() + n.read("stderr")
+	assertNot(t, insane, said)
 	if len(n.conf.allowed) == 0 {
-		assertSane(t, n.log()+n.read("stderr"))
+		assertNot(t, gaveUp, said)
 	}
 	if t.Failed() {
 		t.Logf("error.log of %s:\n%s", n.dir, tail(n.log()))
