@@ -56,7 +56,7 @@ func apacheBuild(t *testing.T) (binary, module, modules string) {
 func apacheEnv(t *testing.T) []string {
 	t.Helper()
 	if !sanitizing() {
-		return os.Environ()
+		return append(os.Environ(), raceEnv(t)...)
 	}
 	var libraries []string
 	for _, name := range []string{"libasan.so", "libubsan.so"} {
