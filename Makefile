@@ -24,9 +24,9 @@ FFI_NEEDS    = python3 php-cli ruby gunicorn uwsgi-core uwsgi-plugin-python3 lib
                $(if $(shell command -v npm),,npm)
 BENCH_NEEDS := $(NEEDS) $(NEEDS_OF_nginx) $(NEEDS_OF_apache) \
                libapache2-mod-wsgi-py3 libnginx-mod-http-lua nghttp2-client wrk
-SANITIZED   := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestNginx_Tunnel|TestNginx_FilesIn|TestConform|TestFuzz
-CHECKED     := TestABI|TestQueue_|TestServe_|TestLog_
-RACED       := TestBehaviour/^(call|serve|queue|nginx|nginx-app|nginx-tls|nginx-buffering|nginx-http2)$$|TestNginx_Tunnel|TestNginx_Files
+SANITIZED   := TestBehaviour|TestABI|TestQueue|TestLog_|TestServe_|TestConform|TestFuzz|TestSecurity|TestFaults_(Client|Reset|Cancelled|Header|NoRequest|Pipelined|Requests|Slow)|TestNginx_(Auth|BodyIn|BodyLeft|Client|ErrorPage|FilesIn|FilesThrough|Gzip|HTTP2Streams|HideHeader|IgnoreClient|Intercept|Internal|LimitExcept|LimitRate|MaxRequests|Mirror|Params|Pass|RequestBuffering|SSI|Stalled|SubFilter|Truncated|Tunnel|XAccel)
+CHECKED     := TestABI|TestQueue_|TestServe_|TestLog_|TestBehaviour/^(call|serve|queue|nginx)$$
+RACED       := TestBehaviour/^(call|serve|queue|nginx|nginx-app|nginx-tls|nginx-buffering|nginx-http2)$$|TestNginx_Tunnel|TestNginx_Files|TestFaults_(Client|Reset|Cancelled)
 VERSION     := $(shell sed -n '/^const char \*pillion_version/,/^}/s/.*return "\(.*\)";/\1/p' capi/state.c)
 
 PREFIX         := /usr/local
@@ -90,7 +90,7 @@ test:
 	@go test -count=1 -timeout 40m -parallel 4 ./...
 	@go test -count=1 -race -skip Readme ./host/... ./capi/... ./examples/app
 	@GOEXPERIMENT=cgocheck2 go test -count=1 ./capi
-	@GOEXPERIMENT=cgocheck2 go test -count=1 -run '$(CHECKED)' ./test
+	@GOEXPERIMENT=cgocheck2 go test -count=1 -timeout 30m -parallel 4 -run '$(CHECKED)' ./test
 	@PILLION_RACE=1 go test -count=1 -timeout 30m -parallel 4 -run '$(RACED)' ./test
 	@PILLION_SANITIZE=1 go test -count=1 -timeout 30m -parallel 4 -run '$(SANITIZED)' ./test
 
