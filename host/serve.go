@@ -31,20 +31,17 @@ type serving struct {
 
 	serverAddr, serverPort string
 
-	// handled says that the handler has ended.
-	handled atomic.Bool
-
-	// gate guards over, which closes the way to the Exchange's deadlines and
-	// to the Message.
-	over bool
+	// handled says that the handler has ended; over, which gate guards, closes
+	// the way to the Exchange's deadlines and to the Message. told, which the
+	// request's shard guards, says that its handler's overstaying was logged.
+	// Side by side the three need no more than a word.
+	handled    atomic.Bool
+	over, told bool
+	gate       sync.Mutex
 
 	// abandoned is the process's uptime when the request was cancelled while it
-	// ran, 0 if it was not; told, which its shard guards, that its
-	// handler's overstaying was logged.
-	told      bool
+	// ran, 0 if it was not.
 	abandoned atomic.Int64
-
-	gate sync.Mutex
 
 	// taken is the connection, when the handler has taken it over.
 	taken atomic.Pointer[conn]
