@@ -45,10 +45,11 @@ const (
 )
 
 const (
-	tick       = time.Millisecond
-	slowTicks  = 8  // in a row, in which there was always a next
-	idleDozes  = 16 // in a row, of a tick each
-	thick      = 64 // requests
+	tick       = 2 * time.Millisecond // for each a thread wakes up and looks for work
+	slowTicks  = 4                    // in a row, in which there was always a next
+	idleDozes  = 8                    // in a row, of a tick each
+	yieldTicks = 5                    // as often as Go would take a busy goroutine's processor
+	thick      = 64                   // requests
 	thickness  = 50 * time.Millisecond
 	quick      = 25 * time.Microsecond // of a handler, when there is always a next
 	shortPause = 20 * time.Millisecond
@@ -113,7 +114,7 @@ func (c *consumer) pass(turn uint64) {
 func (c *consumer) watch(heat uint32) {
 	var turn uint64
 	var dozes uint32
-	var slow int
+	var slow, ticks int
 	last := time.Now()
 	for {
 		time.Sleep(tick)
@@ -135,7 +136,7 @@ func (c *consumer) watch(heat uint32) {
 		}
 		if slow == slowTicks {
 			c.nudge.Or(nudgeCool)
-		} else {
+		} else if ticks++; ticks%yieldTicks == 0 {
 			c.nudge.Or(nudgeYield)
 		}
 		turn, dozes, last = now, d, last.Add(passed)

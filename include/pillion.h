@@ -661,8 +661,8 @@ typedef struct pillion_io {
  *
  * Where requests come thick, those of serve and those of each queue whose
  * handlers are quick run in turn on one goroutine, which costs less. A handler
- * that waits or computes holds the next one up for about two milliseconds, then
- * each has a goroutine of its own again.
+ * that waits or computes holds the next one up for two to four milliseconds,
+ * then each has a goroutine of its own again.
  *
  * Any thread. Blocks until the response has ended. If a callback failed or the
  * client left it returns as soon as that is known, even if the handler has not
