@@ -9,7 +9,7 @@
 
 
 #define NGX_HTTP_PILLION_BATCH       64
-#define NGX_HTTP_PILLION_LOOKS       64
+#define NGX_HTTP_PILLION_LOOKS       128
 #define NGX_HTTP_PILLION_SKIPS       255
 
 
