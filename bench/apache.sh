@@ -21,6 +21,7 @@ httpd_pid=
 trap '[ -z "$httpd_pid" ] || kill $httpd_pid 2> /dev/null; rm -rf "$dir"' EXIT
 
 cp "$build/libpillion.so" "$build/mod_pillion.so" "$dir/"
+ln -s libpillion.so "$dir/libpillion.so.1" # its soname
 gcc -O2 -shared -fPIC -I"$here/../include" "$here/c/serve_by_call.c" -o "$dir/by_call.so" \
     "$dir/libpillion.so" -Wl,-rpath,"$dir"
 head -c 1024 /dev/zero | tr '\0' x > "$dir/file"
