@@ -43,6 +43,15 @@ static void start_panic(void)
 }
 
 
+static uint64_t completed(void)
+{
+    pillion_stats_t t = PILLION_STATS_INIT;
+
+    CHECK(PILLION_OK, api.stats(&t));
+    return t.completed;
+}
+
+
 static void after_stop(void)
 {
     pillion_pair     e[4];
@@ -53,14 +62,18 @@ static void after_stop(void)
     result           one, two;
     uint64_t         h, other, taken;
     uint32_t         n;
+    int64_t          end;
     abi_queue        q;
 
     start();
     q = queue_make(0, 0);
     r = get(e, "/");
     CHECK(PILLION_OK, api.call(&r, &res));
-    queue_submit(q, "/hold?key=a", &one);
     h = queue_submit(q, "/", &two);
+    for (end = now_ms() + 20000; completed() < 2; usleep(1000)) {
+        TRUE(now_ms() < end);
+    }
+    queue_submit(q, "/hold?key=a", &one);
     await("a/in", NULL, 0);
 
     CHECK(PILLION_OK, api.stop(10, 10000));     /* cancels the request that holds */
