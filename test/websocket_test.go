@@ -152,7 +152,13 @@ func TestWebSocket(t *testing.T) {
 			})
 			t.Run("server_closes_on_a_message_beyond_its_limit", func(t *testing.T) {
 				ws := s.socket(t, "/with/coder-websocket/")
-				ws.send(opBinary, strings.Repeat("x", 1<<20))
+				message := frame(opBinary, strings.Repeat("x", 1<<20))
+				if h.name == "net/http" {
+					// It closes without lingering: on bytes left unread, that is a reset,
+					// which may destroy the answer. So no byte more than it reads.
+					message = message[:len(message)-1<<20+32<<10+1]
+				}
+				ws.wire.send(message)
 				op, payload := ws.receive()
 				assert.EqualValues(t, opClose, op)
 				assert.Equal(t, "\x03\xf1", payload[:2], "1009, too big")
