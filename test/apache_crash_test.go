@@ -100,7 +100,7 @@ func TestApache_CrashLoopOfAStartIsThrottled(t *testing.T) {
 
 func TestApache_CrashLoopOfRequestsPausesAndGoesOn(t *testing.T) {
 	t.Parallel()
-	a := apacheConf{main: "PillionCrashLimit 1 12s", allowed: []string{`exit signal`, `PILLION-5181`}}.start(t)
+	a := apacheConf{main: "PillionCrashLimit 1 20s", allowed: []string{`exit signal`, `PILLION-5181`}}.start(t)
 	crash := func(so int) {
 		_, err := a.try("POST", "/crash?how=kill", nil)
 		assert.Error(t, err)

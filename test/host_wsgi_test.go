@@ -147,6 +147,7 @@ func (w wsgiServer) start(t *testing.T, name string, env ...string) *wsgi {
 		b, _ := os.ReadFile(logName)
 		return string(b)
 	}), dir, cmd, exited}
+	s.hasty = true
 	t.Cleanup(func() {
 		s.client.CloseIdleConnections()
 		cmd.Process.Signal(w.stop)

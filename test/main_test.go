@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -46,6 +47,11 @@ func run(m *testing.M) int {
 		defer os.RemoveAll(workDir)
 	}
 
+	if signal.Ignored(os.Interrupt) {
+		// A shell that starts the tests in the background has had it ignored, by
+		// all that they start as well, and some of that is stopped by it.
+		signal.Notify(make(chan os.Signal, 1), os.Interrupt)
+	}
 	behave.Register()
 	err = host.Start(host.Settings{
 		LogLevel: slog.LevelDebug,

@@ -154,7 +154,7 @@ func TestNginx_CrashLoopOfAStartIsThrottled(t *testing.T) {
 
 func TestNginx_CrashLoopOfRequestsPausesAndGoesOn(t *testing.T) {
 	t.Parallel()
-	n := conf{http: "pillion_crash_limit 2 12s;", allowed: []string{`exited on signal 9`, `PILLION-4181`}}.start(t)
+	n := conf{http: "pillion_crash_limit 2 20s;", allowed: []string{`exited on signal 9`, `PILLION-4181`}}.start(t)
 	crash := func() {
 		pids := n.workers(1)
 		_, err := n.try("POST", "/crash?how=kill", nil)

@@ -108,12 +108,14 @@ func TestNginx_FilesGoOutBySendfile(t *testing.T) {
 		before := sent()
 		a := n.whole(t, c.request+"?path="+url.QueryEscape(path))
 		assert.Equal(t, behave.PatternHash("s", size), hash(a.body), c.request)
+		eventually(t, "all is counted", func() bool { return sent()-before >= c.want })
 		assert.Equal(t, c.want, sent()-before, c.request)
 	}
 	before := sent()
 	a := n.whole(t, "/on/content?path="+url.QueryEscape(path), "Range", "bytes=100000-1099999")
 	assert.Equal(t, http.StatusPartialContent, a.StatusCode)
 	assert.EqualValues(t, 1000000, len(a.body))
+	eventually(t, "a range is counted", func() bool { return sent()-before >= 1000000 })
 	assert.EqualValues(t, 1000000, sent()-before, "a range")
 }
 

@@ -57,6 +57,7 @@ func TestNginx_StopHookRunsOncePerWorker(t *testing.T) {
 	n := conf{workers: "2", http: `pillion_env BEHAVE_STOP_FILE @dir@/apps/stopped;`}.start(t)
 	n.get(t, "/facts/x")
 	n.client.CloseIdleConnections()
+	eventually(t, "both have started", func() bool { return strings.Count(n.log(), "PILLION-4106: started") == 2 })
 	n.signal(syscall.SIGTERM)
 	<-n.exited
 	assert.Equal(t, "stopped one\nstopped one\n", n.read("apps/stopped"))

@@ -93,17 +93,11 @@ func TestRecipes_OfServersHostTheDemo(t *testing.T) {
 			require.NoError(t, err)
 			require.NoError(t, cmd.Start())
 			defer func() {
-				if strings.HasPrefix(name, "small") {
-					// They leave it to the signal, and SIGINT is ignored by all
-					// that a shell has started in the background.
-					cmd.Process.Signal(syscall.SIGTERM)
-				} else {
-					cmd.Process.Signal(syscall.SIGINT)
-				}
+				cmd.Process.Signal(syscall.SIGINT)
 				kill := time.AfterFunc(patience, func() { cmd.Process.Kill() })
 				err := cmd.Wait()
 				assert.True(t, kill.Stop(), "it did not end")
-				if !strings.HasPrefix(name, "small") {
+				if !strings.HasPrefix(name, "small") { // those leave it to the signal
 					assert.NoError(t, err)
 				}
 			}()

@@ -36,6 +36,7 @@ type server struct {
 	dial   func() (net.Conn, error)
 	client *http.Client
 	log    func() string
+	hasty  bool // closes a connection that is kept so soon that a body may meet it
 }
 
 // newServer makes the client side of a host that dial reaches.
@@ -148,6 +149,7 @@ func (s *server) try(method, path string, body io.Reader, headers ...string) (an
 	for i := 0; i < len(headers); i += 2 {
 		req.Header.Add(headers[i], headers[i+1])
 	}
+	s.renew(req)
 	res, err := s.client.Do(req)
 	if err != nil {
 		return answer{}, err
@@ -300,9 +302,18 @@ func (s *server) send(t *testing.T, req *http.Request) answer {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(req.Context(), 2*patience)
 	defer cancel()
+	s.renew(req)
 	res, err := s.client.Do(req.WithContext(ctx))
 	require.NoError(t, err)
 	return readAnswer(res)
+}
+
+// renew has a request whose body net/http would not send a second time go out on
+// a connection of its own, if it might need to be sent again.
+func (s *server) renew(req *http.Request) {
+	if s.hasty && req.Body != nil {
+		s.client.CloseIdleConnections()
+	}
 }
 
 // counting counts what is written to it.

@@ -66,7 +66,7 @@ static void before_init(void)
     CHECK(PILLION_E_GONE, api.response_free(1));
 
     start();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -136,7 +136,7 @@ static void init_arguments(void)
     CHECK(PILLION_E_STATE, api.init(NULL));
     CHECK(PILLION_E_STATE, api.init(&longer.config));
     CHECK(PILLION_E_SIZE, api.init(&(pillion_config) { 0 }));
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
     CHECK(PILLION_E_STOPPED, api.init(NULL));
 }
 
@@ -261,7 +261,7 @@ static void request_arguments(void)
     CHECK(PILLION_OK, api.queue_free(some_queue));
     CHECK(PILLION_E_GONE, api.submit(some_queue, &good, &handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -288,7 +288,7 @@ static void requests_of_a_later_version_are_taken(void)
     CHECK(0, strcmp(res.later, "untouched"));
     CHECK(PILLION_OK, api.response_free(res.res.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -324,7 +324,7 @@ static void nothing_is_read_past_its_end(void)
     CHECK(200, res.status);
     CHECK(PILLION_OK, api.response_free(res.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -360,7 +360,7 @@ static void malformed_http_is_answered(void)
         CHECK(PILLION_OK, api.response_free(res.handle));
     }
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -448,7 +448,7 @@ static void handles_are_checked(void)
     CHECK(PILLION_E_GONE, api.queue_free(q.handle));
     CHECK(PILLION_E_GONE, api.poll(q.handle, &event, sizeof(event), 1, &n));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

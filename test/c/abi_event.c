@@ -50,7 +50,7 @@ static void events_are_answered(void)
     CHECK(0, strcmp(longer.later, "untouched"));
     CHECK(PILLION_OK, api.response_free(longer.res.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -81,7 +81,7 @@ static void event_arguments(void)
     CHECK(0, res.handle);
 
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
     CHECK(PILLION_E_STOPPED, api.call_event(app, event, strlen(event), NULL, 0, &res));
 }
 

@@ -55,7 +55,7 @@ static void each_allocation_fails(void (*trial)(void))
     TRUE(n > 0);
     printf("%d allocations failed in turn\n", (int) n);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -419,7 +419,7 @@ static void end_is_told_without_memory(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -445,7 +445,7 @@ static void start_without_memory(void)
     CHECK(0, memcmp(name, "other", 5));
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -488,7 +488,7 @@ static void table_without_memory(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -553,7 +553,7 @@ static void garbage_in_fresh_memory(void)
     garbage_from(0, 0);
     unlink(path);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

@@ -92,7 +92,7 @@ static void files_are_handed_out(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     unlink(path);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -127,7 +127,7 @@ static void released_files_are_closed(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     unlink(path);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -149,7 +149,7 @@ static void without_the_flag_files_are_read(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     unlink(path);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -234,7 +234,7 @@ static void files_are_called_back(void)
     TRUE(strstr(said, "the client has left") != NULL);
     unlink(path);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -289,7 +289,7 @@ static void callers_of_1_0_are_served(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     unlink(path);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -361,7 +361,7 @@ static void trailers_are_fed(void)
     CHECK(PILLION_OK, api.release(h));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -429,7 +429,7 @@ static void trailers_are_called_back(void)
     io.request_trailers = on_bad_trailers;
     CHECK(PILLION_E_ARG, api.serve(&req, &io));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

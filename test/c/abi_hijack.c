@@ -67,7 +67,7 @@ static void connection_is_handed_out(void)
     CHECK(PILLION_OK, api.release(h));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -97,7 +97,7 @@ static void feed_starts_anew(void)
     }
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -131,7 +131,7 @@ static void release_ends_a_connection_left_behind(void)
     CHECK(PILLION_OK, api.release(held));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -304,7 +304,7 @@ static void connection_is_called_back(void)
     CHECK(0, recv(p.fd[1], &byte, 1, 0));
     close(p.fd[1]);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -344,7 +344,7 @@ static void failures_end_the_connection(void)
     lacking.hijack = NULL;
     CHECK(PILLION_E_ARG, api.serve(&req, &lacking));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -393,7 +393,7 @@ static void waiting_costs_nothing(void)
     }
     close(p.fd[1]);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -436,7 +436,7 @@ static void call_hands_nothing_over(void)
     CHECK(501, call("/hijack").status);
     CHECK(501, serve("/hijack").status);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

@@ -108,7 +108,7 @@ static void holds_up_nobody(const char *target)
     }
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 5000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 static void handler_that_waits_holds_up_nobody(void) { holds_up_nobody("/runner?how=wait"); }
@@ -136,7 +136,7 @@ static void handler_that_waits_for_its_client_holds_up_nobody(void)
     TRUE(r.aborted);
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 5000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -155,7 +155,7 @@ static void handler_that_ends_its_goroutine_ends_no_other(void)
     }
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 5000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -170,7 +170,7 @@ static void queue_goes_while_its_consumer_is_in_a_handler(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     tell(go);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 5000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -207,7 +207,7 @@ static void looking_does_not_announce(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     CHECK(PILLION_E_GONE, api.peek(q.handle, &n));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

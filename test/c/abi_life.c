@@ -114,9 +114,9 @@ static void stop_drains(void)
     queue_submit(q, "/hold?key=d", &r);
     await("d/in", NULL, 0);
     begin = now_ms();
-    CHECK(PILLION_OK, api.stop(300, 5000));
+    CHECK(PILLION_OK, api.stop(300, 60000));
     TRUE(now_ms() - begin >= 290);
-    TRUE(now_ms() - begin < 3000);
+    TRUE(now_ms() - begin < 20000);
     queue_finish(q, &r);
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
@@ -133,7 +133,7 @@ static void stop_has_a_deadline(void)
     begin = now_ms();
     CHECK(PILLION_E_TIMEOUT, api.stop(0, 300));
     TRUE(now_ms() - begin >= 290);
-    TRUE(now_ms() - begin < 3000);
+    TRUE(now_ms() - begin < 20000);
     nothing_left();
 }
 
@@ -150,7 +150,7 @@ static void stop_outlasts_a_deaf_handler(void)
     await("l/in", NULL, 0);
     begin = now_ms();
     CHECK(PILLION_E_TIMEOUT, api.stop(50, 200));
-    TRUE(now_ms() - begin < 3000);
+    TRUE(now_ms() - begin < 20000);
     CHECK(PILLION_OK, api.queue_free(q.handle));
 }
 
@@ -195,7 +195,7 @@ static void settings_are_applied(void)
     TRUE(strstr(r.body, "\"HOME\"") == NULL);
     r = call("/facts/x");
     TRUE(strstr(r.body, "test/1.0") != NULL);
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -206,7 +206,7 @@ static void collector_can_be_off(void)
     config.gc_percent = -1;
     start_with(&config);
     TRUE(strstr(call("/runtime").body, "\"GCPercent\":-1") != NULL);
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -278,7 +278,7 @@ static void log_callback(void)
     }
     CHECK(800, messages - before);
     CHECK(0, wrong_data);
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -298,7 +298,7 @@ static void log_descriptor(void)
     text[n] = '\0';
     TRUE(strstr(text, "[error] to the descriptor") != NULL);
     TRUE(text[n - 1] == '\n');
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
     CHECK(1, fcntl(fds[1], F_GETFD) != -1);     /* not closed */
 }
 
@@ -323,7 +323,7 @@ static void in_child(abi_queue q, uint64_t h, uint64_t res_handle)
     CHECK(PILLION_E_FORKED, api.init(NULL));
     CHECK(PILLION_E_FORKED, api.app_find("behave", 6, &v));
     CHECK(PILLION_E_FORKED, api.app_name(0, &name, &v));
-    CHECK(PILLION_E_FORKED, api.stop(1000, 1000));
+    CHECK(PILLION_E_FORKED, api.stop(20000, 20000));
     CHECK(PILLION_E_FORKED, api.stats(&stats));
     CHECK(PILLION_E_FORKED, api.call(&r, &res));
     CHECK(PILLION_E_FORKED, api.call_event(app, NULL, 0, NULL, 0, &res));
@@ -346,7 +346,7 @@ static void in_child(abi_queue q, uint64_t h, uint64_t res_handle)
     CHECK(PILLION_ABI, api.abi());
     TRUE(api.version() != NULL);
     TRUE(strlen(api.strerror(PILLION_E_FORKED)) > 10);
-    TRUE(now_ms() - begin < 1000);
+    TRUE(now_ms() - begin < 20000);
     _exit(0);
 }
 
@@ -384,7 +384,7 @@ static void fork_is_guarded(void)
     CHECK(PILLION_OK, api.response_free(res.handle));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -403,7 +403,7 @@ static void fork_before_init_is_guarded(void)
     CHECK(0, status);
     start();
     CHECK(200, call("/").status);
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -424,7 +424,7 @@ static void signals_stay_the_callers(void)
     sigpending(&set);
     TRUE(sigismember(&set, SIGTERM));
     TRUE(sigismember(&set, SIGHUP));
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

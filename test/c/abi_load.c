@@ -59,7 +59,7 @@ static void hundred_thousand(int batch)
     }
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -104,7 +104,7 @@ static void queues_side_by_side(void)
     start();
     threads(8, own_queue);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -130,7 +130,7 @@ static void serve_from_64_threads(void)
     start();
     threads(64, serve_some);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -155,7 +155,7 @@ static void call_from_32_threads(void)
     start();
     threads(32, call_some);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -176,7 +176,7 @@ static void sixty_four_at_once(void)
     start();
     threads(64, serve_meeting);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -204,7 +204,7 @@ static void releases_at_any_moment(void)
     }
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -237,7 +237,7 @@ static void memory_stays_where_it_is(void)
     }
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

@@ -5,6 +5,7 @@
 #include "abi.h"
 #include "abi_fail.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sys/mman.h>
@@ -51,7 +52,7 @@ static void eventfds_run_out(void)
     }
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -106,7 +107,7 @@ static void no_eventfd_for_a_connection(void)
     TRUE(strcmp(said, "<nil>") != 0);
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -155,7 +156,7 @@ static void descriptors_run_out(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -179,7 +180,39 @@ static void no_threads_to_load(void)
     start();
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
+}
+
+
+static int threads_now(void)
+{
+    DIR *dir = opendir("/proc/self/task");
+    int  n = 0;
+
+    TRUE(dir != NULL);
+    while (readdir(dir) != NULL) {
+        n++;
+    }
+    closedir(dir);
+    return n;
+}
+
+
+/* Go has come up, and starts no more threads of its own. */
+static void settled(void)
+{
+    int64_t since = now_ms();
+    int     n = 0, now;
+
+    CHECK(PILLION_OK, api.app_find("behave", 6, &app));
+    do {
+        now = threads_now();
+        if (now != n) {
+            n = now;
+            since = now_ms();
+        }
+        usleep(5000);
+    } while (now_ms() - since < 200);
 }
 
 
@@ -187,7 +220,7 @@ static void no_threads_to_start(void)
 {
     int n;
 
-    CHECK(PILLION_OK, api.app_find("behave", 6, &app));     /* Go has come up */
+    settled();
     for (n = 0; n < 4; n++) {
         fail_after(FAIL_THREAD, n, 1);
         CHECK(PILLION_E_OS, api.init(NULL));
@@ -197,7 +230,7 @@ static void no_threads_to_start(void)
     start();
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -237,7 +270,7 @@ static void threads_are_waited_for(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -300,7 +333,7 @@ static void bodies_may_exceed_memory(void)
     printf("resident memory %+ld KiB\n", (long) ((resident() - before) / 1024));
     TRUE(sanitized || resident() - before < 24 << 20);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -373,7 +406,7 @@ static void whole_bodies_need_memory(void)
     CHECK(PILLION_OK, api.queue_free(q.handle));
     all_drives_work();
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 #endif

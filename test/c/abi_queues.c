@@ -36,7 +36,7 @@ static void a_request_and_its_events(void)
     TRUE(r.aborted);
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -59,7 +59,7 @@ static void infos_are_bounded(void)
     CHECK(200, r.status);
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -110,7 +110,7 @@ static void small_polls_lose_nothing(void)
     CHECK(PILLION_OK, api.release(h));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -157,7 +157,7 @@ static void credit_bounds_the_response(void)
     CHECK(PILLION_OK, api.release(h));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -220,7 +220,7 @@ static void window_bounds_the_body(void)
     CHECK(PILLION_OK, api.release(h));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -250,7 +250,7 @@ static void bytes_for_a_handler_that_is_gone_are_dropped(void)
     CHECK(PILLION_OK, api.release(h));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -286,7 +286,7 @@ static void body_may_come_with_the_request(void)
     CHECK(PILLION_OK, api.release(h));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -333,7 +333,7 @@ static void cancel_ends_the_context(void)
     }
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -363,7 +363,7 @@ static void release_while_the_handler_runs(void)
     CHECK(0, n);
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -393,7 +393,7 @@ static void queue_goes_while_handlers_run(void)
         tell(key);
     }
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -433,7 +433,7 @@ static void queue_can_be_full(void)
     CHECK(PILLION_OK, api.release(extra));
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -464,7 +464,7 @@ static void queues_are_limited(void)
         nothing_left();
         rc = PILLION_OK;
     }
-    CHECK(PILLION_OK, api.stop(1000, 5000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -489,7 +489,7 @@ static void batches_wait_for_the_flush(void)
     CHECK(200, r.status);
     CHECK(PILLION_OK, api.queue_free(q.handle));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -520,7 +520,7 @@ static void responses_stay_until_they_are_freed(void)
         CHECK(PILLION_OK, api.response_free(res[i].handle));
     }
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

@@ -149,7 +149,7 @@ static void callbacks_come_in_order_on_one_thread(void)
     CHECK(PILLION_OK, run(&r, "/unread", "some words", 0));
     TRUE(strchr(r.calls, 'r') == NULL);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -176,7 +176,7 @@ static void failures_end_the_request(void)
     await("s/end", value, sizeof(value));
     TRUE(strncmp(value, "error: ", 7) == 0);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -195,7 +195,7 @@ static void aborts_are_told(void)
           run(&r, "/respond?spec=%7B%22Headers%22:%5B%5B%22Content-Length%22,%2210%22%5D%5D,"
                   "%22Pieces%22:%5B%22few%22%5D%7D", NULL, 0));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -214,7 +214,7 @@ static void client_that_left_ends_the_call(void)
     await("gone/write", value, sizeof(value));
     TRUE(strncmp(value, "error: ", 7) == 0);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -237,7 +237,7 @@ static void client_that_stays_is_asked_after(void)
     CHECK(0, strcmp(r.calls, "hw"));
     pthread_join(t, NULL);
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -256,7 +256,7 @@ static void optional_callbacks_may_be_missing(void)
     CHECK(PILLION_OK, api.serve(&req, &io));
     CHECK(0, strcmp(r.calls, "ihww"));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 
@@ -283,7 +283,7 @@ static void half_a_callback_is_refused(void)
     req.flags = 0;
     CHECK(PILLION_OK, api.serve(&req, &io));
     nothing_left();
-    CHECK(PILLION_OK, api.stop(1000, 1000));
+    CHECK(PILLION_OK, api.stop(20000, 20000));
 }
 
 

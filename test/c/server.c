@@ -261,13 +261,13 @@ int server_stop(server *s)
     if (rc != PILLION_OK) {
         fprintf(stderr, "pillion_stop: %s\n", s->api.strerror(rc));
     }
-    /* A queue's memory goes when its goroutine has seen that the queue has. */
+    /* What is a queue's goes when its goroutine has seen that the queue has. */
     do {
         nanosleep(&moment, NULL);
         if (s->api.stats(&t) != PILLION_OK) {
             fail("pillion_stats", "failed");
         }
-    } while (t.buffered != 0 && --left > 0);
+    } while ((t.buffered | t.requests | t.responses | t.running | t.queues) != 0 && --left > 0);
     printf("STATS {\"Queues\":%" PRIu32 ",\"Requests\":%" PRIu64 ",\"Responses\":%" PRIu64
            ",\"Running\":%" PRIu64 ",\"Buffered\":%" PRIu64 ",\"WakesIn\":%" PRIu64
            ",\"WakesOut\":%" PRIu64 ",\"Completed\":%" PRIu64 "}\n",

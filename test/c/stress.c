@@ -262,6 +262,6 @@ int main(int argc, char **argv)
         pthread_join(threads[i], NULL);
     }
     CHECK("something is left", nothing_left());
-    CHECK("stop", api.stop(1000, 1000) == PILLION_OK);
+    CHECK("stop", api.stop(20000, 20000) == PILLION_OK);
     return 0;
 }

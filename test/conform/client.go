@@ -324,6 +324,10 @@ func (c *Client) casual() {
 	req.Body = http.NoBody
 	if len(body) > 0 || req.ContentLength < 0 {
 		req.Body = io.NopCloser(bytes.NewReader(body))
+		// The oracle closes connections without a word. What goes out on one
+		// that is being closed is sent again by this; the field stays here.
+		req.GetBody = func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(body)), nil }
+		req.Header["Idempotency-Key"] = nil
 	}
 	req.RequestURI, req.URL.Scheme, req.URL.Host = "", "http", req.Host
 	req.Header.Set(rowField, c.row.Name)

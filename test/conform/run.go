@@ -17,7 +17,7 @@ import (
 )
 
 // patience is how long anything may take that a row waits for.
-const patience = 10 * time.Second
+const patience = 30 * time.Second
 
 // Run is one run of a row: the notes of its handler, and events. It is what the
 // handler's side of a row has in common with the client's side.
