@@ -7,6 +7,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -84,6 +85,26 @@ func TestNginx_OtherSocketsAndVersions(t *testing.T) {
 	assert.NotContains(t, rest, "HTTP/1.1 5")
 	assert.Equal(t, 400, n.wire(t, "GET /\x01 HTTP/1.1\nHost: h\n\n").answer("GET").StatusCode)
 	assert.Equal(t, 400, n.wire(t, "GET /facts/x HTTP/1.1\n\n").answer("GET").StatusCode, "no Host")
+}
+
+func TestNginx_RequestsSeeTheAddressTheyCameTo(t *testing.T) {
+	one, other := strconv.Itoa(freePort(t)), strconv.Itoa(freePort(t))
+	n := conf{servers: fmt.Sprintf(`
+		server { listen 127.0.0.1:%s; listen 127.0.0.2:%[1]s; location / { pillion_pass behave; } }
+		server { listen 127.0.0.2:%[2]s; location / { pillion_pass behave; } }`, one, other)}.start(t)
+	var servers []*server
+	for _, addr := range []string{"127.0.0.1:" + one, "127.0.0.2:" + one, "127.0.0.2:" + other} {
+		s := newServer(addr, "http://"+addr, dialTCP(addr), n.log)
+		defer s.client.CloseIdleConnections()
+		servers = append(servers, s)
+	}
+	// Now the same one again, now another, on the connections from before.
+	for _, i := range []int{0, 0, 1, 2, 2, 0, 1, 1, 2} {
+		s := servers[i]
+		var f behave.Facts
+		s.get(t, "/facts/x").into(t, &f)
+		assert.Equal(t, s.name, net.JoinHostPort(f.Variable("SERVER_ADDR"), f.Variable("SERVER_PORT")))
+	}
 }
 
 func TestNginx_BodyInAFileOrInOneBuffer(t *testing.T) {
