@@ -63,6 +63,15 @@ func manyFields() *Message {
 func BenchmarkRequest(b *testing.B)          { benchmarkRequest(b, &benchMessage) }
 func BenchmarkRequest100Fields(b *testing.B) { benchmarkRequest(b, manyFields()) }
 
+// BenchmarkRequestClientCertificate is one over TLS, of a client with a
+// certificate.
+func BenchmarkRequestClientCertificate(b *testing.B) {
+	m := benchMessage
+	m.Environ = append(m.Environ[:len(m.Environ):len(m.Environ)],
+		Pair{"HTTPS", "on"}, Pair{"SSL_CLIENT_VERIFY", "SUCCESS"}, Pair{"SSL_CLIENT_CERT", newCertificate(b, 1)})
+	benchmarkRequest(b, &m)
+}
+
 func benchmarkRequest(b *testing.B, m *Message) {
 	b.ReportAllocs()
 	for b.Loop() {

@@ -2,14 +2,8 @@ package host
 
 import (
 	"context"
-	"crypto/ecdsa"
-	"crypto/elliptic"
-	"crypto/rand"
 	"crypto/tls"
-	"crypto/x509"
-	"encoding/pem"
 	"errors"
-	"math/big"
 	"net"
 	"net/http"
 	"net/url"
@@ -235,11 +229,7 @@ func TestRequest_TLS(t *testing.T) {
 	r, _ := requestOf(request("", "GET", "/"))
 	assert.Nil(t, r.TLS)
 
-	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
-	require.NoError(t, err)
-	der, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{SerialNumber: big.NewInt(7)}, &x509.Certificate{}, &key.PublicKey, key)
-	require.NoError(t, err)
-	cert := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}))
+	cert := newCertificate(t, 7)
 	for _, variable := range []Pair{{"HTTPS", "on"}, {"HTTPS", "1"}, {"REQUEST_SCHEME", "https"}} {
 		m := request("", "GET", "/")
 		m.Environ = append(m.Environ, variable,

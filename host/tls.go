@@ -5,10 +5,8 @@ package host
 import (
 	"crypto/tls"
 	"crypto/x509"
-	"encoding/pem"
 	"net/http"
 	"strconv"
-	"strings"
 )
 
 // tlsFacts are the variables that tell of a TLS connection, under the names of
@@ -85,7 +83,7 @@ func (f *tlsFacts) state(r *http.Request, environ []Pair) *tls.ConnectionState {
 	if f.alpn == "" && r.ProtoMajor == 2 {
 		state.NegotiatedProtocol = "h2"
 	}
-	leaf := parseCertificate(f.cert)
+	leaf := clientCertificates.parse(f.cert)
 	if leaf == nil {
 		return state
 	}
@@ -100,7 +98,7 @@ func (f *tlsFacts) state(r *http.Request, environ []Pair) *tls.ConnectionState {
 func certificates(leaf *x509.Certificate, environ []Pair, prefix string) []*x509.Certificate {
 	chain := []*x509.Certificate{leaf}
 	for {
-		cert := parseCertificate(variable(environ, prefix+strconv.Itoa(len(chain)-1)))
+		cert := clientCertificates.parse(variable(environ, prefix+strconv.Itoa(len(chain)-1)))
 		if cert == nil {
 			return chain
 		}
@@ -115,20 +113,4 @@ func variable(environ []Pair, name string) string {
 		}
 	}
 	return ""
-}
-
-func parseCertificate(text string) *x509.Certificate {
-	if text == "" {
-		return nil
-	}
-	// nginx's own variables indent the lines after the first with a tab.
-	block, _ := pem.Decode([]byte(strings.ReplaceAll(text, "\n\t", "\n")))
-	if block == nil || block.Type != "CERTIFICATE" {
-		return nil
-	}
-	cert, err := x509.ParseCertificate(block.Bytes)
-	if err != nil {
-		return nil
-	}
-	return cert
 }
