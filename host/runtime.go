@@ -28,7 +28,9 @@ type Settings struct {
 	// GOMAXPROCS is how many CPUs run Go code at once, 0 leaves Go's choice.
 	GOMAXPROCS int
 
-	// GCPercent is as GOGC: 0 leaves it, negative turns the collector off.
+	// GCPercent is as GOGC: negative turns the collector off. 0 stands for GOGC
+	// of the environment; without it, and if the application has not set another,
+	// a heap in which less than 8 MiB live may have 8 MiB of garbage.
 	GCPercent int
 
 	// MemoryLimit is as GOMEMLIMIT, in bytes; 0 leaves it.
@@ -76,6 +78,8 @@ func (s *Settings) apply() error {
 	}
 	if s.GCPercent != 0 {
 		debug.SetGCPercent(s.GCPercent)
+	} else {
+		new(collector).keepRoom()
 	}
 	if s.MemoryLimit > 0 {
 		debug.SetMemoryLimit(s.MemoryLimit)

@@ -237,8 +237,10 @@ typedef struct pillion_config {
     /* CPUs that run Go code at once, as GOMAXPROCS; 0 leaves Go's choice. */
     int32_t             gomaxprocs;
 
-    /* As GOGC: percentage of heap growth between collections; 0 leaves Go's
-     * default of 100, negative turns the collector off. */
+    /* As GOGC: percentage of heap growth between collections; negative turns
+     * the collector off. 0 is GOGC of the environment, or without one 100 as
+     * ever, but up to 200 for a heap in which less than 8 MiB live; what the
+     * application sets itself is left alone. */
     int32_t             gc_percent;
 
     /* PILLION_CONFIG_ flags. */

@@ -272,7 +272,11 @@ func TestNginx_SettingsReachTheRuntime(t *testing.T) {
 	assert.Equal(t, 70, r.GCPercent)
 	assert.EqualValues(t, 512<<20, r.MemoryLimit)
 	n2 := conf{http: `pillion_gc_percent off;`}.start(t)
-	assert.Equal(t, -1, min(n2.runtime(t, "").GCPercent, 0))
+	assert.Equal(t, -1, n2.runtime(t, "").GCPercent)
+	n3 := conf{}.start(t)
+	assert.Greater(t, n3.runtime(t, "").GCPercent, 100, "a small heap")
+	n4 := conf{http: "pillion_env GOGC=60;"}.start(t)
+	assert.Equal(t, 60, n4.runtime(t, "").GCPercent, "from the environment")
 }
 
 func TestNginx_BufferSizeIsTheCreditOfARequest(t *testing.T) {

@@ -10,6 +10,7 @@ import (
 	"os"
 	"runtime"
 	"runtime/debug"
+	"runtime/metrics"
 	"strconv"
 
 	"pillion/host"
@@ -106,11 +107,11 @@ func serveRuntime(w http.ResponseWriter, r *http.Request) {
 	}
 	var memory runtime.MemStats
 	runtime.ReadMemStats(&memory)
-	percent := debug.SetGCPercent(100)
-	debug.SetGCPercent(percent)
+	percent := []metrics.Sample{{Name: "/gc/gogc:percent"}}
+	metrics.Read(percent)
 	state := Runtime{
 		Pid: os.Getpid(), Goroutines: runtime.NumGoroutine(), Files: openFiles(),
-		GOMAXPROCS: runtime.GOMAXPROCS(0), GCPercent: percent,
+		GOMAXPROCS: runtime.GOMAXPROCS(0), GCPercent: int(percent[0].Value.Uint64()), // of what is off, -1
 		MemoryLimit: debug.SetMemoryLimit(-1), Heap: int64(memory.HeapAlloc), RSS: residentSize(),
 		Version: Version, Env: map[string]string{}, Running: host.Running(), AsApp: asApp.Load(),
 	}
