@@ -121,10 +121,12 @@ generate:
 install:
 	@test -e $(BUILD)/pillion.pc || { echo 'There is nothing to install: make build' >&2; exit 1; }
 	@install -d $(addprefix $(DESTDIR),$(LIBDIR)/pkgconfig $(INCLUDEDIR) $(MANDIR)/man3)
-	@cd $(BUILD) && cp -P --remove-destination libpillion.so libpillion.so.? $$(readlink libpillion.so.?) $(abspath $(DESTDIR)$(LIBDIR))
+	@cd $(BUILD) && install -m 644 $$(readlink libpillion.so.?) $(abspath $(DESTDIR)$(LIBDIR))
+	@cd $(BUILD) && cp -P --remove-destination libpillion.so libpillion.so.? $(abspath $(DESTDIR)$(LIBDIR))
 	@install -m 644 $(BUILD)/libpillion.a $(DESTDIR)$(LIBDIR)
 	@install -m 644 include/*.h $(DESTDIR)$(INCLUDEDIR)
 	@sed "$$INSTALLED_PC" $(BUILD)/pillion.pc > $(DESTDIR)$(LIBDIR)/pkgconfig/pillion.pc
+	@chmod 644 $(DESTDIR)$(LIBDIR)/pkgconfig/pillion.pc
 	@install -m 644 $(BUILD)/man/*.3 $(DESTDIR)$(MANDIR)/man3
 	@test ! -e $(BUILD)/ngx_http_pillion_module.so || install -D -m 644 -t $(DESTDIR)$(NGINX_MODULES) $(BUILD)/ngx_http_pillion_module.so
 	@test ! -e $(BUILD)/mod_pillion.so || install -D -m 644 -t $(DESTDIR)$(APACHE_MODULES) $(BUILD)/mod_pillion.so

@@ -57,11 +57,16 @@ func product(t *testing.T) string {
 	})
 }
 
-// installed installs product below a directory of its own.
-func installed(t *testing.T) (dest string, install []string) {
+// into are the arguments of make that install product below a directory of its
+// own.
+func into(t *testing.T) (dest string, install []string) {
 	dest = tempDir(t, "dest")
-	install = []string{"-s", "BUILD=" + product(t), "DESTDIR=" + dest, "PREFIX=/opt/pillion",
+	return dest, []string{"-s", "BUILD=" + product(t), "DESTDIR=" + dest, "PREFIX=/opt/pillion",
 		"NGINX_MODULES=/opt/nginx/modules", "APACHE_MODULES=/opt/apache/modules"}
+}
+
+func installed(t *testing.T) (dest string, install []string) {
+	dest, install = into(t)
 	command(t, root(), nil, "make", append(install, "install")...)
 	return dest, install
 }
@@ -98,6 +103,23 @@ func TestInstall_PutsEverythingInItsPlaceAndUninstallTakesItAway(t *testing.T) {
 
 	command(t, root(), nil, "make", append(install, "uninstall")...)
 	assert.Empty(t, files(t, dest))
+}
+
+func TestInstall_EverybodyMayReadWhatIsInstalledWhateverTheUmask(t *testing.T) {
+	dest, install := into(t)
+	command(t, root(), nil, "bash", append([]string{"-c", `umask 077; exec make "$@" install`, "make"}, install...)...)
+	require.NotEmpty(t, files(t, dest))
+	require.NoError(t, filepath.WalkDir(filepath.Join(dest, "opt"), func(path string, e fs.DirEntry, err error) error {
+		require.NoError(t, err)
+		info, err := os.Stat(path)
+		require.NoError(t, err)
+		want := fs.FileMode(0o644)
+		if e.IsDir() {
+			want = 0o755
+		}
+		assert.Equal(t, want, info.Mode().Perm(), path)
+		return nil
+	}))
 }
 
 func TestInstall_ProgramsBuildAgainstWhatIsInstalled(t *testing.T) {
