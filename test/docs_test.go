@@ -4,8 +4,10 @@ package test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -80,4 +82,47 @@ func TestDocs_TestsThatSecurityNamesAreThere(t *testing.T) {
 	for _, n := range named {
 		assert.True(t, strings.Contains(code.String(), "func "+n[1]+"("), "docs/security.md names %s", n[1])
 	}
+}
+
+// snippet is the README's code in that language, with names and places of the
+// tests for its own.
+func snippet(t *testing.T, language string, replace ...string) string {
+	t.Helper()
+	b, err := os.ReadFile("../README.md")
+	require.NoError(t, err)
+	_, text, found := strings.Cut(string(b), "```"+language+"\n")
+	require.True(t, found)
+	text, _, found = strings.Cut(text, "```")
+	require.True(t, found)
+	for i := 0; i < len(replace); i += 2 {
+		require.Contains(t, text, replace[i])
+		text = strings.ReplaceAll(text, replace[i], replace[i+1])
+	}
+	return text
+}
+
+func TestDocs_ReadmesNginxConfigurationIsWhole(t *testing.T) {
+	n, binary := conf{}.prepare(t)
+	_, module := nginxBuild(t)
+	n.write("pid nginx.pid;\n" + snippet(t, "nginx", "modules/ngx_http_pillion_module.so", module,
+		"/srv/app.so", n.path("app.so"), " hello;", " behave;", " api;", " other;",
+		"server {", "server { listen 127.0.0.1:"+strconv.Itoa(n.port)+";", "http {\n", "http {\naccess_log off; client_body_temp_path body; proxy_temp_path proxy; fastcgi_temp_path fastcgi; uwsgi_temp_path uwsgi; scgi_temp_path scgi;\n"))
+	out, err := n.command(binary, "-t").CombinedOutput()
+	assert.NoError(t, err, "%s", out)
+}
+
+// The modules that Debian's package apache2 loads are loaded here, too.
+func TestDocs_ReadmesApacheConfigurationFitsDebians(t *testing.T) {
+	c := apacheConf{library: "none", modules: []string{"authn_core", "authn_file", "auth_basic", "authz_user"}}
+	a, binary := c.prepare(t)
+	_, module, modules := apacheBuild(t)
+	copyFile(t, library(t, "one"), a.path("app.so"))
+	readme := snippet(t, "apache", "/usr/lib/apache2/modules/mod_pillion.so", module,
+		"/srv/app.so", a.path("app.so"), " hello\n", " behave\n", " api\n", " other\n")
+	ordinary := c.text(t, module, modules, a.dir, a.port)
+	a.write(strings.Replace(ordinary, "LoadModule pillion_module "+module+"\n", readme, 1))
+	cmd := exec.Command(binary, "-f", a.path("httpd.conf"), "-t")
+	cmd.Env = apacheEnv(t)
+	out, err := cmd.CombinedOutput()
+	assert.NoError(t, err, "%s", out)
 }
