@@ -126,3 +126,38 @@ func TestDocs_ReadmesApacheConfigurationFitsDebians(t *testing.T) {
 	out, err := cmd.CombinedOutput()
 	assert.NoError(t, err, "%s", out)
 }
+
+func TestDocs_GoOfAppDoesWhatItSays(t *testing.T) {
+	b, err := os.ReadFile("../docs/app.md")
+	require.NoError(t, err)
+	code := map[string]string{}
+	for _, block := range regexp.MustCompile("(?s)```go\n(.*?)```").FindAllStringSubmatch(string(b), -1) {
+		for _, has := range []string{"func status(", "func mounted("} {
+			if strings.Contains(block[1], has) {
+				code[has] = block[1]
+			}
+		}
+	}
+	require.Len(t, code, 2)
+	dir := outsideModule(t, code["func status("]+code["func mounted("]+`
+func init() {
+	host.HandleFunc("shop", func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/fixed" {
+			http.Redirect(w, r, mounted(r, "/basket"), 302)
+			return
+		}
+		http.Redirect(w, r, r.URL.RawQuery, 302)
+	})
+}
+`)
+	command(t, dir, nil, "go", "build", "-o", "program", ".")
+	ask := func(app, mount, path, query string) string {
+		return command(t, dir, []string{"GATEWAY_INTERFACE=CGI/1.1", "SERVER_PROTOCOL=HTTP/1.1", "SERVER_NAME=h", "SERVER_PORT=80",
+			"REQUEST_METHOD=GET", "PILLION_APP=" + app, "SCRIPT_NAME=" + mount, "PATH_INFO=" + path, "QUERY_STRING=" + query}, "./program")
+	}
+	assert.Regexp(t, `\bpid \d+\nrunning 1\ncompleted 0\nabandoned 0\nabandoned_bytes 0\ngoroutines \d+\n`, ask("status", "", "/", ""))
+	assert.Contains(t, ask("shop", "/shop", "/x", "/basket"), "Location: /basket\r\n")
+	assert.Contains(t, ask("shop", "/shop", "/x", "basket"), "Location: /basket\r\n")
+	assert.Contains(t, ask("shop", "/shop", "/fixed", ""), "Location: /shop/basket\r\n")
+	assert.Contains(t, ask("shop", "", "/fixed", ""), "Location: /basket\r\n")
+}
