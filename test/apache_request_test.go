@@ -316,16 +316,23 @@ func TestApache_AccessLogHasTheNotes(t *testing.T) {
 		main: `LogFormat "%U [%{pillion-app}n] [%{pillion-status}n] [%{pillion-time}n] %s" own`,
 		host: everyApache + `
 			CustomLog @dir@/own.log own
-			Alias /static @dir@/apps`,
+			Alias /static @dir@/apps
+			<Location /hold>
+			  PillionReadTimeout 200ms
+			</Location>`,
 	}.start(t)
 	a.whole(t, "/unread?status=418")
 	a.get(t, "/static")
 	a.get(t, "/panic")
+	a.get(t, "/hold?key="+newKey())
+	a.get(t, "/panic?n=1&flush=1")
 	var log string
-	eventually(t, "three lines", func() bool { log = a.read("own.log"); return strings.Count(log, "\n") == 3 })
+	eventually(t, "five lines", func() bool { log = a.read("own.log"); return strings.Count(log, "\n") == 5 })
 	assert.Regexp(t, `(?m)^/unread \[behave\] \[418\] \[\d+\.\d{3}\] 418$`, log)
 	assert.Regexp(t, `(?m)^/static \[-\] \[-\] \[-\] \d+$`, log)
 	assert.Regexp(t, `(?m)^/panic \[behave\] \[-\] \[\d+\.\d{3}\] 500$`, log)
+	assert.Regexp(t, `(?m)^/hold \[behave\] \[-\] \[\d+\.\d{3}\] 504$`, log)
+	assert.Regexp(t, `(?m)^/panic \[behave\] \[200\] \[\d+\.\d{3}\] 200$`, log, "cut")
 }
 
 func TestApache_LogLevelIsTheErrorLogs(t *testing.T) {

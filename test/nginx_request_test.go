@@ -298,18 +298,23 @@ func TestNginx_AccessLogHasTheVariables(t *testing.T) {
 			access_log @dir@/own.log own;
 			location / { pillion_pass behave; }
 			location /static { return 200 static; }
+			location /late/ { pillion_pass behave; pillion_script_name /late; pillion_read_timeout 200ms; }
 			location /seen/ { pillion_pass behave; pillion_script_name /seen; pillion_intercept_errors on; error_page 418 =200 /static; }`,
 	}.start(t)
 	n.whole(t, "/unread?status=418")
 	n.whole(t, "/static")
 	n.whole(t, "/seen/unread?status=418")
 	n.get(t, "/panic")
+	n.get(t, "/late/hold?key="+newKey())
+	n.get(t, "/panic?n=1&flush=1")
 	var log string
-	eventually(t, "four lines", func() bool { log = n.read("own.log"); return strings.Count(log, "\n") == 4 })
+	eventually(t, "six lines", func() bool { log = n.read("own.log"); return strings.Count(log, "\n") == 6 })
 	assert.Regexp(t, `(?m)^/unread \[behave\] \[418\] \[\d+\.\d{3}\] 418$`, log)
 	assert.Regexp(t, `(?m)^/static \[-?\] \[-?\] \[-?\] 200$`, log)
 	assert.Regexp(t, `(?m)^/static \[behave\] \[418\] \[\d+\.\d{3}\] 200$`, log)
 	assert.Regexp(t, `(?m)^/panic \[behave\] \[500\] \[\d+\.\d{3}\] 500$`, log)
+	assert.Regexp(t, `(?m)^/late/hold \[behave\] \[504\] \[\d+\.\d{3}\] 504$`, log)
+	assert.Regexp(t, `(?m)^/panic \[behave\] \[200\] \[\d+\.\d{3}\] 200$`, log, "cut")
 }
 
 func TestNginx_LogLevelIsTheErrorLogs(t *testing.T) {
