@@ -65,6 +65,7 @@ func into(t *testing.T) (dest string, install []string) {
 		"NGINX_MODULES=/opt/nginx/modules", "APACHE_MODULES=/opt/apache/modules"}
 }
 
+// installed installs product there.
 func installed(t *testing.T) (dest string, install []string) {
 	dest, install = into(t)
 	command(t, root(), nil, "make", append(install, "install")...)
