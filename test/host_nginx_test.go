@@ -87,6 +87,7 @@ type conf struct {
 	http    string // in http {}
 	server  string // in server {}; all goes to "behave" if it is empty
 	servers string // in http {}, after that server
+	last    string // outside of all blocks, after them
 	library string // "" for a copy of the test library, "none" for no pillion_library
 	listen  string // more parameters of listen
 	level   string // of the error log, info if it is empty
@@ -162,8 +163,9 @@ http {
   }
   @servers@
 }
+@last@
 `
-	text = strings.NewReplacer("@main@", c.main, "@http@", c.http, "@server@", server, "@servers@", c.servers).Replace(text)
+	text = strings.NewReplacer("@main@", c.main, "@http@", c.http, "@server@", server, "@servers@", c.servers, "@last@", c.last).Replace(text)
 	return strings.NewReplacer("@module@", module, "@workers@", workers, "@level@", level, "@library@", library, "@env@", env,
 		"@listen@", c.listen, "@dir@", dir, "@port@", strconv.Itoa(port), "@connections@", strconv.Itoa(cmp.Or(c.workerConnections, 8192))).Replace(text)
 }

@@ -242,6 +242,28 @@ func TestNginx_ConfigurationErrors(t *testing.T) {
 		out, err := conf{http: "pillion_env BEHAVE_START error;", server: pass}.check(t)
 		assert.NoError(t, err, out)
 	})
+	closed := func(t *testing.T, mode os.FileMode) string {
+		if os.Getuid() != 0 {
+			missing(t, "root, whose workers become another user")
+		}
+		path := filepath.Join(tempDir(t, "closed"), "app.so")
+		copyFile(t, library(t, "one"), path)
+		require.NoError(t, os.Chmod(path, mode))
+		return "pillion_library " + path + ";"
+	}
+	t.Run("library_that_the_workers_cannot_read", func(t *testing.T) {
+		out, err := conf{library: "none", http: closed(t, 0o600), server: pass}.check(t)
+		assert.Error(t, err)
+		assert.Contains(t, out, "PILLION-4016: the library cannot be used: PILLION-3005: cannot read")
+	})
+	t.Run("user_that_is_said_after_the_library", func(t *testing.T) {
+		out, err := conf{library: "none", http: closed(t, 0o600), server: pass, last: "user root;"}.check(t)
+		assert.NoError(t, err, out)
+	})
+	t.Run("single_process_stays_root", func(t *testing.T) {
+		out, err := conf{library: "none", http: closed(t, 0o600), server: pass, last: "master_process off;"}.check(t)
+		assert.NoError(t, err, out)
+	})
 }
 
 const exitsSource = "#include <stdlib.h>\n__attribute__((constructor)) static void at_load(void) { _Exit(0); }\n"
@@ -256,6 +278,18 @@ func TestNginx_ReloadWithABrokenLibraryKeepsTheOld(t *testing.T) {
 	n.install("two")
 	n.signal(syscall.SIGHUP)
 	eventually(t, "the new version", func() bool { return n.tryRuntime().Version == "two" })
+}
+
+func TestNginx_ReloadWithALibraryThatTheWorkersCannotReadKeepsTheOld(t *testing.T) {
+	if os.Getuid() != 0 {
+		missing(t, "root, whose workers become another user")
+	}
+	n := conf{allowed: []string{`cannot read`}}.start(t)
+	pid := n.runtime(t, "").Pid
+	require.NoError(t, os.Chmod(n.path("app.so"), 0o600))
+	n.signal(syscall.SIGHUP)
+	n.awaitLog(t, "PILLION-3005: cannot read")
+	assert.Equal(t, pid, n.runtime(t, "").Pid)
 }
 
 func TestNginx_FailedStartIsToldAndNotRepeatedForEver(t *testing.T) {

@@ -1,7 +1,8 @@
 
 /*
- * Checks the library and the names of applications while the configuration is
- * read.  A process that has loaded Go must not fork, so a child looks.
+ * Checks the library and the names of applications when the configuration has
+ * been read.  A process that has loaded Go must not fork, so a child looks, as
+ * the user of the workers.
  */
 
 
@@ -20,12 +21,56 @@ typedef struct {
 } ngx_http_pillion_report_t;
 
 
-static void ngx_http_pillion_check_child(ngx_fd_t fd,
+static char *ngx_http_pillion_init_check(ngx_cycle_t *cycle, void *conf);
+static ngx_int_t ngx_http_pillion_check(ngx_cycle_t *cycle,
     ngx_http_pillion_main_conf_t *pmcf);
+static void ngx_http_pillion_check_child(ngx_cycle_t *cycle, ngx_fd_t fd,
+    ngx_http_pillion_main_conf_t *pmcf);
+static ngx_int_t ngx_http_pillion_become_worker(ngx_cycle_t *cycle);
 static ngx_int_t ngx_http_pillion_read_report(ngx_fd_t fd,
     ngx_http_pillion_report_t *report);
 static ngx_int_t ngx_http_pillion_judge(ngx_log_t *log,
     ngx_http_pillion_main_conf_t *pmcf, ngx_http_pillion_report_t *report);
+
+
+/* a module of the core's: "user" may come after the http block */
+
+static ngx_core_module_t  ngx_http_pillion_check_module_ctx = {
+    ngx_string("pillion_check"),
+    NULL,
+    ngx_http_pillion_init_check
+};
+
+
+ngx_module_t  ngx_http_pillion_check_module = {
+    NGX_MODULE_V1,
+    &ngx_http_pillion_check_module_ctx,    /* module context */
+    NULL,                                  /* module directives */
+    NGX_CORE_MODULE,                       /* module type */
+    NULL,                                  /* init master */
+    NULL,                                  /* init module */
+    NULL,                                  /* init process */
+    NULL,                                  /* init thread */
+    NULL,                                  /* exit thread */
+    NULL,                                  /* exit process */
+    NULL,                                  /* exit master */
+    NGX_MODULE_V1_PADDING
+};
+
+
+static char *
+ngx_http_pillion_init_check(ngx_cycle_t *cycle, void *conf)
+{
+    ngx_http_pillion_main_conf_t  *pmcf;
+
+    pmcf = ngx_http_pillion_used_conf(cycle);
+
+    if (pmcf && ngx_http_pillion_check(cycle, pmcf) != NGX_OK) {
+        return NGX_CONF_ERROR;
+    }
+
+    return NGX_CONF_OK;
+}
 
 
 /*
@@ -35,8 +80,8 @@ static ngx_int_t ngx_http_pillion_judge(ngx_log_t *log,
  */
 
 
-ngx_int_t
-ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
+static ngx_int_t
+ngx_http_pillion_check(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
 {
     int                         fd[2], status;
     ngx_int_t                   rc;
@@ -54,11 +99,11 @@ ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
 
         /* a single process, it keeps the library it has */
 
-        return ngx_http_pillion_find_apps(pmcf, cf->log);
+        return ngx_http_pillion_find_apps(pmcf, cycle->log);
     }
 
     if (pipe(fd) == -1) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
                       "PILLION-4013: pipe() failed");
         return NGX_ERROR;
     }
@@ -68,7 +113,7 @@ ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
     switch (pid) {
 
     case -1:
-        ngx_log_error(NGX_LOG_EMERG, cf->log, ngx_errno,
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, ngx_errno,
                       "PILLION-4014: fork() failed");
         (void) close(fd[0]);
         (void) close(fd[1]);
@@ -76,7 +121,7 @@ ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
 
     case 0:
         (void) close(fd[0]);
-        ngx_http_pillion_check_child(fd[1], pmcf);
+        ngx_http_pillion_check_child(cycle, fd[1], pmcf);
         _exit(0);
 
     default:
@@ -102,7 +147,7 @@ ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
     }
 
     if (rc == NGX_AGAIN) {
-        ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
+        ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                       "PILLION-4015: loading \"%V\" to check it did not end "
                       "within %d seconds, what do its init functions wait "
                       "for? in %V:%ui", &pmcf->library,
@@ -111,12 +156,13 @@ ngx_http_pillion_check(ngx_conf_t *cf, ngx_http_pillion_main_conf_t *pmcf)
         return NGX_ERROR;
     }
 
-    return ngx_http_pillion_judge(cf->log, pmcf, &report);
+    return ngx_http_pillion_judge(cycle->log, pmcf, &report);
 }
 
 
 static void
-ngx_http_pillion_check_child(ngx_fd_t fd, ngx_http_pillion_main_conf_t *pmcf)
+ngx_http_pillion_check_child(ngx_cycle_t *cycle, ngx_fd_t fd,
+    ngx_http_pillion_main_conf_t *pmcf)
 {
     int                        signo;
     char                       text[NGX_HTTP_PILLION_REPORT];
@@ -151,6 +197,12 @@ ngx_http_pillion_check_child(ngx_fd_t fd, ngx_http_pillion_main_conf_t *pmcf)
 
     p = (u_char *) text;
     last = p + sizeof(text);
+
+    if (ngx_http_pillion_become_worker(cycle) != NGX_OK) {
+        p = ngx_slprintf(p, last, "!PILLION-4020: cannot become the user of "
+                         "the workers: %s", strerror(ngx_errno));
+        goto done;
+    }
 
     if (pillion_loader_open((char *) pmcf->library.data, &api, err,
                             sizeof(err))
@@ -190,6 +242,28 @@ ngx_http_pillion_check_child(ngx_fd_t fd, ngx_http_pillion_main_conf_t *pmcf)
 done:
 
     (void) write(fd, text, (char *) p - text);
+}
+
+
+static ngx_int_t
+ngx_http_pillion_become_worker(ngx_cycle_t *cycle)
+{
+    ngx_core_conf_t  *ccf;
+
+    ccf = (ngx_core_conf_t *) ngx_get_conf(cycle->conf_ctx, ngx_core_module);
+
+    if (geteuid() != 0 || !ccf->master) {
+        return NGX_OK;
+    }
+
+    if (setgid(ccf->group) == -1
+        || initgroups(ccf->username, ccf->group) == -1
+        || setuid(ccf->user) == -1)
+    {
+        return NGX_ERROR;
+    }
+
+    return NGX_OK;
 }
 
 

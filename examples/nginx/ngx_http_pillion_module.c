@@ -209,11 +209,7 @@ ngx_http_pillion_init(ngx_conf_t *cf)
 
     pmcf = ngx_http_conf_get_module_main_conf(cf, ngx_http_pillion_module);
 
-    if (pmcf->apps == NULL) {
-        return NGX_OK;
-    }
-
-    if (pmcf->library.data == NULL) {
+    if (pmcf->apps && pmcf->library.data == NULL) {
         app = pmcf->apps->elts;
 
         ngx_log_error(NGX_LOG_EMERG, cf->log, 0,
@@ -224,7 +220,7 @@ ngx_http_pillion_init(ngx_conf_t *cf)
         return NGX_ERROR;
     }
 
-    return ngx_http_pillion_check(cf, pmcf);
+    return NGX_OK;
 }
 
 

@@ -197,6 +197,7 @@ struct ngx_http_pillion_header_s {
 
 /* ngx_http_pillion_process.c, ngx_http_pillion_queue.c */
 
+ngx_http_pillion_main_conf_t *ngx_http_pillion_used_conf(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_pillion_init_module(ngx_cycle_t *cycle);
 ngx_int_t ngx_http_pillion_init_process(ngx_cycle_t *cycle);
 void ngx_http_pillion_exit_process(ngx_cycle_t *cycle);
@@ -220,11 +221,6 @@ char *ngx_http_pillion_crash_limit(ngx_conf_t *cf, ngx_command_t *cmd,
 /* ngx_http_pillion_variables.c */
 
 ngx_int_t ngx_http_pillion_add_variables(ngx_conf_t *cf);
-
-/* ngx_http_pillion_check.c */
-
-ngx_int_t ngx_http_pillion_check(ngx_conf_t *cf,
-    ngx_http_pillion_main_conf_t *pmcf);
 
 /* ngx_http_pillion_request.c */
 

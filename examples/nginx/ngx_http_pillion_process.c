@@ -10,8 +10,6 @@
 #define NGX_HTTP_PILLION_LINE        1800
 
 
-static ngx_http_pillion_main_conf_t *ngx_http_pillion_used_conf(
-    ngx_cycle_t *cycle);
 static void ngx_http_pillion_pause_handler(ngx_event_t *ev);
 static ngx_int_t ngx_http_pillion_start(ngx_cycle_t *cycle,
     ngx_http_pillion_main_conf_t *pmcf);
@@ -30,7 +28,7 @@ static pthread_mutex_t     ngx_http_pillion_log_mutex =
 static ngx_uint_t          ngx_http_pillion_log_closed;
 
 
-static ngx_http_pillion_main_conf_t *
+ngx_http_pillion_main_conf_t *
 ngx_http_pillion_used_conf(ngx_cycle_t *cycle)
 {
     ngx_http_pillion_main_conf_t  *pmcf;
