@@ -216,6 +216,8 @@ func TestNginx_ConfigurationErrors(t *testing.T) {
 		{"duplicate_library", conf{http: "pillion_library x.so;", server: pass}, []string{"is duplicate (PILLION-4001) in /", `"pillion_library" directive is duplicate`}},
 		{"duplicate_pass", conf{server: location("pillion_pass behave; pillion_pass other;")}, []string{"(PILLION-4007)", `"pillion_pass" directive is duplicate`}},
 		{"script_name_without_slash", conf{server: location("pillion_pass behave; pillion_script_name app;")}, []string{"(PILLION-4010)", `must start with "/"`}},
+		{"script_name_with_a_variable", conf{server: location("pillion_pass behave; pillion_script_name /var/$app;")}, []string{"(PILLION-4022)", `"pillion_script_name" directive takes no variables`}},
+		{"read_timeout", conf{server: location("pillion_pass behave; pillion_read_timeout 0;")}, []string{"(PILLION-4021)", `"pillion_read_timeout" directive must be more than 0`}},
 		{"gc_percent", conf{http: "pillion_gc_percent lots;", server: pass}, []string{"(PILLION-4006)", `must be a positive number or "off"`}},
 		{"gomaxprocs", conf{http: "pillion_gomaxprocs 0;", server: pass}, []string{"must be between 1 and 1024"}},
 		{"buffer_size", conf{server: location("pillion_pass behave; pillion_buffer_size 0;")}, []string{"PILLION-4011: ", "pillion_buffer_size"}},

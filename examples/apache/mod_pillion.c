@@ -279,14 +279,14 @@ static const char *set_memory_limit(cmd_parms *cmd, void *dummy,
     return NULL;
 }
 
-static const char *parse_time(cmd_parms *cmd, const char *arg,
-                              apr_interval_time_t *time)
+static const char *parse_time(cmd_parms *cmd, const char *what,
+                              const char *arg, apr_interval_time_t *time)
 {
     if (ap_timeout_parameter_parse(arg, time, "s") != APR_SUCCESS
         || *time <= 0 || apr_time_as_msec(*time) > APR_INT32_MAX) {
         return apr_psprintf(cmd->pool,
-                            "PILLION-5007: %s must be a time: seconds, or a "
-                            "number with ms, s, mi or h", cmd->cmd->name);
+                            "PILLION-5007: %s must be a time, more than 0: "
+                            "seconds, or a number with ms, s, mi or h", what);
     }
 
     return NULL;
@@ -298,12 +298,15 @@ static const char *set_stop_timeout(cmd_parms *cmd, void *dummy,
     const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
 
     return err ? err
-               : parse_time(cmd, arg, &ap_pillion_process->stop_timeout);
+               : parse_time(cmd, cmd->cmd->name, arg,
+                            &ap_pillion_process->stop_timeout);
 }
 
 static const char *set_crash_limit(cmd_parms *cmd, void *dummy,
                                    const char *arg, const char *time)
 {
+    static const char what[] = "the second argument of PillionCrashLimit";
+
     const char *err = ap_check_cmd_context(cmd, GLOBAL_ONLY);
     const char *end;
     apr_int64_t n;
@@ -326,7 +329,7 @@ static const char *set_crash_limit(cmd_parms *cmd, void *dummy,
 
     ap_pillion_process->crash_limit = (int)n;
 
-    return time ? parse_time(cmd, time, &ap_pillion_process->crash_time)
+    return time ? parse_time(cmd, what, time, &ap_pillion_process->crash_time)
                 : NULL;
 }
 
@@ -458,7 +461,7 @@ static const char *set_read_timeout(cmd_parms *cmd, void *dconf,
 {
     ap_pillion_dir_conf *conf = dconf;
 
-    return parse_time(cmd, arg, &conf->read_timeout);
+    return parse_time(cmd, cmd->cmd->name, arg, &conf->read_timeout);
 }
 
 /*

@@ -27,6 +27,8 @@ static char *ngx_http_pillion_pass(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 static char *ngx_http_pillion_script_name(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
+static char *ngx_http_pillion_check_timeout(ngx_conf_t *cf, void *post,
+    void *data);
 
 
 static ngx_conf_num_bounds_t  ngx_http_pillion_gomaxprocs_bounds = {
@@ -35,6 +37,10 @@ static ngx_conf_num_bounds_t  ngx_http_pillion_gomaxprocs_bounds = {
 
 static ngx_conf_num_bounds_t  ngx_http_pillion_in_flight_bounds = {
     ngx_conf_check_num_bounds, 0, PILLION_MAX_INFLIGHT
+};
+
+static ngx_conf_post_t  ngx_http_pillion_read_timeout_post = {
+    ngx_http_pillion_check_timeout
 };
 
 
@@ -150,7 +156,7 @@ static ngx_command_t  ngx_http_pillion_commands[] = {
       ngx_conf_set_msec_slot,
       NGX_HTTP_LOC_CONF_OFFSET,
       offsetof(ngx_http_pillion_loc_conf_t, read_timeout),
-      NULL },
+      &ngx_http_pillion_read_timeout_post },
 
     { ngx_string("pillion_tunnel_timeout"),
       NGX_HTTP_MAIN_CONF|NGX_HTTP_SRV_CONF|NGX_HTTP_LOC_CONF|NGX_CONF_TAKE1,
@@ -685,6 +691,11 @@ ngx_http_pillion_script_name(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     value = cf->args->elts;
 
+    if (ngx_http_script_variables_count(&value[1])) {
+        return "takes no variables, write the path without \"$\" "
+               "(PILLION-4022)";
+    }
+
     plcf->script_name = value[1];
 
     /* "" and "/" are the root, also inside of a block that is mounted */
@@ -697,6 +708,20 @@ ngx_http_pillion_script_name(ngx_conf_t *cf, ngx_command_t *cmd, void *conf)
 
     if (plcf->script_name.len && plcf->script_name.data[0] != '/') {
         return "must start with \"/\" (PILLION-4010)";
+    }
+
+    return NGX_CONF_OK;
+}
+
+
+static char *
+ngx_http_pillion_check_timeout(ngx_conf_t *cf, void *post, void *data)
+{
+    ngx_msec_t  *msp = data;
+
+    if (*msp == 0) {
+        return "must be more than 0, write a long time if silence is normal, "
+               "such as \"1h\" (PILLION-4021)";
     }
 
     return NGX_CONF_OK;
