@@ -212,7 +212,8 @@ func TestNginx_ConfigurationErrors(t *testing.T) {
 		{"not_pillion", conf{library: plugin(t, "stranger", strangerSource), server: pass}, []string{"PILLION-3010: ", "is not a Pillion library", "nginx.conf:"}},
 		{"wrong_abi", conf{library: plugin(t, "future", futureSource), server: pass}, []string{"PILLION-3011: ", "ABI version 2.0", "is needed", "nginx.conf:"}},
 		{"unknown_app", conf{server: location("pillion_pass behvae;")}, []string{"PILLION-4018: ", `"behvae"`, `"behave"`, `"other"`, "nginx.conf:"}},
-		{"library_that_ends_the_process", conf{library: plugin(t, "exits", exitsSource), server: pass}, []string{"PILLION-4019: ", "pillion", "nginx.conf:"}},
+		{"library_that_ends_the_process", conf{library: plugin(t, "exits", exitsSource), server: pass}, []string{"PILLION-4019: ", "ended the process, which exited with code 4; its own words, if any,", "nginx.conf:"}},
+		{"library_that_is_killed", conf{library: plugin(t, "killed", killedSource), server: pass}, []string{"PILLION-4019: ", "which was ended by signal 7;", "nginx.conf:"}},
 		{"duplicate_library", conf{http: "pillion_library x.so;", server: pass}, []string{"is duplicate (PILLION-4001) in /", `"pillion_library" directive is duplicate`}},
 		{"duplicate_pass", conf{server: location("pillion_pass behave; pillion_pass other;")}, []string{"(PILLION-4007)", `"pillion_pass" directive is duplicate`}},
 		{"script_name_without_slash", conf{server: location("pillion_pass behave; pillion_script_name app;")}, []string{"(PILLION-4010)", `must start with "/"`}},
@@ -268,14 +269,19 @@ func TestNginx_ConfigurationErrors(t *testing.T) {
 	})
 }
 
-const exitsSource = "#include <stdlib.h>\n__attribute__((constructor)) static void at_load(void) { _Exit(0); }\n"
+const exitsSource = "#include <stdlib.h>\n__attribute__((constructor)) static void at_load(void) { _Exit(4); }\n"
+
+const killedSource = "#include <signal.h>\n__attribute__((constructor)) static void at_load(void) { raise(SIGBUS); }\n"
 
 func TestNginx_ReloadWithABrokenLibraryKeepsTheOld(t *testing.T) {
-	n := conf{allowed: []string{`is not a shared library`}}.start(t)
+	n := conf{allowed: []string{`is not a shared library`, `ended the process`}}.start(t)
 	pid := n.runtime(t, "").Pid
 	copyFile(t, "behave/behave.go", n.path("app.so"))
 	n.signal(syscall.SIGHUP)
 	n.awaitLog(t, "is not a shared library")
+	copyFile(t, plugin(t, "killed", killedSource), n.path("app.so"))
+	n.signal(syscall.SIGHUP)
+	n.awaitLog(t, "which was ended by signal 7")
 	assert.Equal(t, pid, n.runtime(t, "").Pid)
 	n.install("two")
 	n.signal(syscall.SIGHUP)

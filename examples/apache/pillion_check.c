@@ -23,6 +23,7 @@ APLOG_USE_MODULE(pillion);
 typedef struct {
     char text[4096];
     apr_size_t len;
+    int status;                 /* of waitpid(), -1 if it is not known */
 } report_t;
 
 static void put(report_t *report, const char *text, apr_size_t len)
@@ -83,7 +84,7 @@ static void look(report_t *report)
 /* Loads the library as the user who will serve with it. */
 static void check_child(int fd, apr_pool_t *p, server_rec *s)
 {
-    report_t report = { "", 0 };
+    report_t report = { "", 0, -1 };
     struct sigaction sa;
     sigset_t none;
     int signo;
@@ -152,7 +153,18 @@ static int read_report(int fd, report_t *report)
     return -1;
 }
 
-static int judge(server_rec *s, const report_t *report)
+static const char *ending(apr_pool_t *p, int status)
+{
+    if (status == -1) {
+        return "left no status";
+    }
+
+    return WIFSIGNALED(status)
+               ? apr_psprintf(p, "was ended by signal %d", WTERMSIG(status))
+               : apr_psprintf(p, "exited with code %d", WEXITSTATUS(status));
+}
+
+static int judge(apr_pool_t *p, server_rec *s, const report_t *report)
 {
     const ap_pillion_process_conf *conf = ap_pillion_process;
     ap_pillion_app **app = (ap_pillion_app **)conf->apps->elts;
@@ -195,14 +207,15 @@ static int judge(server_rec *s, const report_t *report)
 
     ap_log_error(APLOG_MARK, APLOG_EMERG | APLOG_STARTUP, 0, s,
                  "PILLION-5022: PillionLibrary on line %d of %s: loading "
-                 "\"%s\" to check it ended the process, its own words are on "
-                 "standard error", conf->line, conf->file, conf->library);
+                 "\"%s\" to check it ended the process, which %s; its own "
+                 "words, if any, are on standard error", conf->line,
+                 conf->file, conf->library, ending(p, report->status));
     return !OK;
 }
 
 int ap_pillion_check(apr_pool_t *p, server_rec *s)
 {
-    report_t report = { "", 0 };
+    report_t report = { "", 0, -1 };
     int fd[2], late;
     pid_t pid;
 
@@ -238,7 +251,7 @@ int ap_pillion_check(apr_pool_t *p, server_rec *s)
         (void)kill(pid, SIGKILL);
     }
 
-    while (waitpid(pid, NULL, 0) == -1 && errno == EINTR) {
+    while (waitpid(pid, &report.status, 0) == -1 && errno == EINTR) {
         /* void */
     }
 
@@ -253,5 +266,5 @@ int ap_pillion_check(apr_pool_t *p, server_rec *s)
         return !OK;
     }
 
-    return judge(s, &report);
+    return judge(p, s, &report);
 }

@@ -16,6 +16,7 @@
 
 
 typedef struct {
+    int     status;  /* of waitpid(), -1 if it is not known */
     size_t  len;
     u_char  data[NGX_HTTP_PILLION_REPORT];
 } ngx_http_pillion_report_t;
@@ -83,7 +84,7 @@ ngx_http_pillion_init_check(ngx_cycle_t *cycle, void *conf)
 static ngx_int_t
 ngx_http_pillion_check(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
 {
-    int                         fd[2], status;
+    int                         fd[2];
     ngx_int_t                   rc;
     ngx_pid_t                   pid;
     ngx_http_pillion_report_t   report;
@@ -130,6 +131,7 @@ ngx_http_pillion_check(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
 
     (void) close(fd[1]);
 
+    report.status = -1;
     report.len = 0;
 
     rc = ngx_http_pillion_read_report(fd[0], &report);
@@ -142,7 +144,7 @@ ngx_http_pillion_check(ngx_cycle_t *cycle, ngx_http_pillion_main_conf_t *pmcf)
 
     /* the SIGCHLD handler of a master may have been faster */
 
-    while (waitpid(pid, &status, 0) == -1 && ngx_errno == NGX_EINTR) {
+    while (waitpid(pid, &report.status, 0) == -1 && ngx_errno == NGX_EINTR) {
         /* void */
     }
 
@@ -324,7 +326,7 @@ static ngx_int_t
 ngx_http_pillion_judge(ngx_log_t *log, ngx_http_pillion_main_conf_t *pmcf,
     ngx_http_pillion_report_t *report)
 {
-    u_char                   *p;
+    u_char                   *p, how[64];
     ngx_int_t                 n;
     ngx_str_t                 text;
     ngx_http_pillion_app_t  **app;
@@ -372,10 +374,26 @@ ngx_http_pillion_judge(ngx_log_t *log, ngx_http_pillion_main_conf_t *pmcf,
         /* fall through */
 
     default:
+
+        if (report->status == -1) {
+            p = ngx_sprintf(how, "left no status");
+
+        } else if (WIFSIGNALED(report->status)) {
+            p = ngx_sprintf(how, "was ended by signal %d",
+                            WTERMSIG(report->status));
+
+        } else {
+            p = ngx_sprintf(how, "exited with code %d",
+                            WEXITSTATUS(report->status));
+        }
+
+        *p = '\0';
+
         ngx_log_error(NGX_LOG_EMERG, log, 0,
                       "PILLION-4019: loading \"%V\" to check it ended the "
-                      "process, its own words are on standard error, in "
-                      "%V:%ui", &pmcf->library, &pmcf->file, pmcf->line);
+                      "process, which %s; its own words, if any, are on "
+                      "standard error, in %V:%ui", &pmcf->library, how,
+                      &pmcf->file, pmcf->line);
         return NGX_ERROR;
     }
 }
