@@ -173,7 +173,12 @@ func TestApache_ReadTimeoutIs504(t *testing.T) {
 	key := newKey()
 	assert.Equal(t, 504, a.get(t, "/quick/hold?key="+key).StatusCode)
 	assert.Contains(t, a.await(t, key+"/done"), "cancelled: ")
-	a.awaitLog(t, "timed out")
+	host := strings.TrimPrefix(a.base, "http://")
+	a.awaitLog(t, `timed out, see PillionReadTimeout, request: "GET /quick/hold?key=`+key+` HTTP/1.1", host: "`+host+`"`)
+
+	// A long one is cut.
+	assert.Equal(t, 504, a.get(t, "/quick/hold?key="+newKey()+"&"+strings.Repeat("x", 4000)).StatusCode)
+	a.awaitLog(t, `xxx...", host: "`+host+`"`)
 
 	// After the head: a cut.
 	key = newKey()

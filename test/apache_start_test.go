@@ -47,7 +47,7 @@ func TestApache_ChildWithoutWhatItNeedsSaysSoAndServesAllElse(t *testing.T) {
 				assert.Equal(t, 503, a.get(t, "/app/facts/x").StatusCode)
 				assert.Equal(t, "a file", a.whole(t, "/static/page").body)
 			}
-			for _, text := range append(c.says, "PILLION-5206: application \"behave\" cannot answer") {
+			for _, text := range append(c.says, "PILLION-5206: application \"behave\" cannot answer", "was logged then, request: \"GET ") {
 				assert.Contains(t, a.log(), text)
 			}
 			assert.Equal(t, []int{second}, a.children(), "it stays")

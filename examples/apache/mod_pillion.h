@@ -183,6 +183,9 @@ const ap_pillion_map *ap_pillion_mapped(request_rec *r);
 /** @return a time that goes on evenly, whatever the system's clock is set to */
 apr_time_t ap_pillion_now(void);
 
+/** @return what a message about a request ends in: its line and its host */
+const char *ap_pillion_which(const request_rec *r);
+
 int ap_pillion_handler(request_rec *r);
 
 /* pillion_environ.c */

@@ -62,7 +62,8 @@ static int fill(ap_pillion_request *pr, apr_off_t readbytes)
     }
 
     ap_log_rerror(APLOG_MARK, APLOG_INFO, rv, r,
-                  "PILLION-5202: reading the request body failed");
+                  "PILLION-5202: reading the request body failed%s",
+                  ap_pillion_which(r));
 
     if (r->connection->aborted) {
         pr->left = 1;
@@ -195,7 +196,8 @@ int32_t ap_pillion_alive(void *data)
 
     if (client_left(pr)) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, 0, pr->r,
-                      "PILLION-5203: the client has left");
+                      "PILLION-5203: the client has left%s",
+                      ap_pillion_which(pr->r));
         pr->left = 1;
         return 0;
     }
@@ -203,7 +205,8 @@ int32_t ap_pillion_alive(void *data)
     if (ap_pillion_now() - pr->heard >= pr->conf->read_timeout) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, APR_TIMEUP, pr->r,
                       "PILLION-5201: application \"%s\" timed out, see "
-                      "PillionReadTimeout", pr->app);
+                      "PillionReadTimeout%s", pr->app,
+                      ap_pillion_which(pr->r));
         pr->timed_out = 1;
         return 0;
     }

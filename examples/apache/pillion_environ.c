@@ -221,8 +221,9 @@ static void set_params(environ_t *env, request_rec *r)
             if (err || value == NULL) {
                 ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                               "PILLION-5209: PillionParam %s: cannot evaluate "
-                              "\"%s\": %s", param[i].name, param[i].value,
-                              err ? err : "no value");
+                              "\"%s\": %s%s", param[i].name,
+                              param[i].value, err ? err : "no value",
+                              ap_pillion_which(r));
                 continue;
             }
         }

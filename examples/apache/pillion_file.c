@@ -57,8 +57,8 @@ int32_t ap_pillion_file(void *data, int32_t fd, uint64_t offset, uint64_t len)
 
     if (rv != APR_SUCCESS) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, rv, r,
-                      "PILLION-5210: cannot send a file of application \"%s\"",
-                      pr->app);
+                      "PILLION-5210: cannot send a file of application "
+                      "\"%s\"%s", pr->app, ap_pillion_which(r));
         apr_pool_destroy(p);
         return -1;
     }

@@ -8,6 +8,9 @@
 
 APLOG_USE_MODULE(pillion);
 
+/* of what a client has sent, in a message */
+#define WHICH_MOST 512
+
 apr_time_t ap_pillion_now(void)
 {
     struct timespec t;
@@ -15,6 +18,27 @@ apr_time_t ap_pillion_now(void)
     clock_gettime(CLOCK_MONOTONIC, &t);
 
     return apr_time_make(t.tv_sec, t.tv_nsec / 1000);
+}
+
+static const char *shortened(apr_pool_t *p, const char *text)
+{
+    return strlen(text) > WHICH_MOST
+               ? apr_psprintf(p, "%.*s...", WHICH_MOST, text)
+               : text;
+}
+
+const char *ap_pillion_which(const request_rec *r)
+{
+    const char *line = r->the_request ? r->the_request : r->uri;
+    const char *host = apr_table_get(r->headers_in, "Host");
+
+    if (host == NULL) {
+        return apr_psprintf(r->pool, ", request: \"%s\"",
+                            shortened(r->pool, line));
+    }
+
+    return apr_psprintf(r->pool, ", request: \"%s\", host: \"%s\"",
+                        shortened(r->pool, line), shortened(r->pool, host));
 }
 
 /* The application for a request, or NULL and what httpd answers in *status. */
@@ -31,8 +55,8 @@ static ap_pillion_app *find_app(request_rec *r, ap_pillion_dir_conf *conf,
     if (app == NULL) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       "PILLION-5205: the handler " AP_PILLION_HANDLER " needs "
-                      "PillionApp to say which application is meant: %s",
-                      r->uri);
+                      "PillionApp to say which application is meant: %s%s",
+                      r->uri, ap_pillion_which(r));
         *status = HTTP_INTERNAL_SERVER_ERROR;
         return NULL;
     }
@@ -43,8 +67,8 @@ static ap_pillion_app *find_app(request_rec *r, ap_pillion_dir_conf *conf,
         if (pause) {
             ap_log_rerror(APLOG_MARK, APLOG_WARNING, 0, r,
                           "PILLION-5185: application \"%s\" is not loaded for "
-                          "another %" APR_INT64_T_FMT " ms, after crashes",
-                          app->name, pause);
+                          "another %" APR_INT64_T_FMT " ms, after crashes%s",
+                          app->name, pause, ap_pillion_which(r));
             apr_table_setn(r->err_headers_out, "Retry-After",
                            apr_psprintf(r->pool, "%" APR_INT64_T_FMT,
                                         pause / 1000 + 1));
@@ -55,7 +79,8 @@ static ap_pillion_app *find_app(request_rec *r, ap_pillion_dir_conf *conf,
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       "PILLION-5206: application \"%s\" cannot answer: its "
                       "library has not been started in this process, the "
-                      "reason was logged then", app->name);
+                      "reason was logged then%s", app->name,
+                      ap_pillion_which(r));
         *status = HTTP_SERVICE_UNAVAILABLE;
         return NULL;
     }
@@ -66,9 +91,9 @@ static ap_pillion_app *find_app(request_rec *r, ap_pillion_dir_conf *conf,
                                        &app->handle) != PILLION_OK) {
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
                       "PILLION-5207: no application \"%s\" in \"%s\", "
-                      "required by %s in %s:%d", app->name,
+                      "required by %s in %s:%d%s", app->name,
                       ap_pillion_process->library, app->directive, app->file,
-                      app->line);
+                      app->line, ap_pillion_which(r));
         *status = HTTP_INTERNAL_SERVER_ERROR;
         return NULL;
     }
@@ -123,8 +148,9 @@ static int conclude(ap_pillion_request *pr, int32_t rc)
 
     default:
         ap_log_rerror(APLOG_MARK, APLOG_ERR, 0, r,
-                      "PILLION-5208: application \"%s\" cannot answer: %s",
-                      pr->app, ap_pillion_lib.api.strerror(rc));
+                      "PILLION-5208: application \"%s\" cannot answer: %s%s",
+                      pr->app, ap_pillion_lib.api.strerror(rc),
+                      ap_pillion_which(r));
         pr->error = (rc == PILLION_E_FULL || rc == PILLION_E_STOPPED
                      || rc == PILLION_E_MEMORY || rc == PILLION_E_OS)
                         ? HTTP_SERVICE_UNAVAILABLE

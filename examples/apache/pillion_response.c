@@ -151,7 +151,8 @@ int32_t ap_pillion_pass(ap_pillion_request *pr)
 
     if (rv != APR_SUCCESS || c->aborted) {
         ap_log_rerror(APLOG_MARK, APLOG_DEBUG, rv, pr->r,
-                      "PILLION-5204: sending the response failed");
+                      "PILLION-5204: sending the response failed%s",
+                      ap_pillion_which(pr->r));
         pr->left = 1;
         return -1;
     }
