@@ -300,14 +300,44 @@ func TestNginx_ReloadWithALibraryThatTheWorkersCannotReadKeepsTheOld(t *testing.
 	assert.Equal(t, pid, n.runtime(t, "").Pid)
 }
 
-func TestNginx_FailedStartIsToldAndNotRepeatedForEver(t *testing.T) {
+func TestNginx_FailedStartIsToldAndAnswered(t *testing.T) {
 	for _, how := range []string{"error", "panic"} {
-		n := conf{http: "pillion_env BEHAVE_START " + how + ";", allowed: []string{`.`}}
-		run := n.start(t)
-		run.awaitLog(t, "cannot serve and exits")
-		run.awaitLog(t, "to order")
-		run.awaitLog(t, "fatal code 2")
+		setting := "pillion_env BEHAVE_START " + how + ";"
+		n := conf{
+			workers: "2",
+			http:    setting,
+			server:  "location /app { pillion_pass behave; } location / { return 200 fine; }",
+			allowed: []string{`PILLION-4105`, `PILLION-4183`},
+		}.start(t)
+		eventually(t, "both have told", func() bool { return strings.Count(n.log(), "PILLION-4183: this worker cannot serve applications") == 2 })
+		n.awaitLog(t, "to order")
+		workers := n.workers(2)
+		assert.Equal(t, 503, n.get(t, "/app/x").StatusCode)
+		n.awaitLog(t, `PILLION-4203: application "behave" cannot answer`)
+		assert.Equal(t, "fine", n.whole(t, "/").body, "what is no application is served")
+		assert.ElementsMatch(t, workers, n.workers(2))
+
+		// A reload is enough, and one to a library that fails again ends nothing.
+		text := n.read("nginx.conf")
+		n.write(strings.Replace(text, setting, "", 1))
+		n.signal(syscall.SIGHUP)
+		eventually(t, "the application", func() bool { return n.appStatus() == 200 })
+		n.write(text)
+		n.signal(syscall.SIGHUP)
+		eventually(t, "no application", func() bool { return n.appStatus() == 503 })
+		assert.Equal(t, "fine", n.whole(t, "/").body)
+		assert.NotContains(t, n.log(), "PILLION-4180", "no worker has crashed")
 	}
+}
+
+// appStatus is the answer of a worker to a new connection, 0 for none.
+func (n *nginx) appStatus() int {
+	n.client.CloseIdleConnections()
+	a, err := n.try("GET", "/app/facts", nil)
+	if err != nil {
+		return 0
+	}
+	return a.StatusCode
 }
 
 func TestNginx_SingleProcessServesAndKeepsItsLibrary(t *testing.T) {

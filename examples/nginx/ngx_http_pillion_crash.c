@@ -15,6 +15,7 @@ typedef struct {
     ngx_atomic_t  until;   /* the end of the latest pause */
     ngx_atomic_t  times[NGX_HTTP_PILLION_CRASHES];
     ngx_atomic_t  pids[NGX_MAX_PROCESSES];  /* with the library loaded */
+    ngx_atomic_t  started[NGX_MAX_PROCESSES];
 } ngx_http_pillion_crashes_t;
 
 
@@ -149,8 +150,39 @@ void
 ngx_http_pillion_mark(ngx_uint_t loaded)
 {
     if (ngx_http_pillion_crashes && ngx_process == NGX_PROCESS_WORKER) {
+        ngx_http_pillion_crashes->started[ngx_process_slot] = 0;
         ngx_http_pillion_crashes->pids[ngx_process_slot] = loaded ? ngx_pid : 0;
     }
+}
+
+
+void
+ngx_http_pillion_mark_started(void)
+{
+    if (ngx_http_pillion_crashes && ngx_process == NGX_PROCESS_WORKER) {
+        ngx_http_pillion_crashes->started[ngx_process_slot] = 1;
+    }
+}
+
+
+/* whether a worker has applications to serve */
+
+ngx_uint_t
+ngx_http_pillion_started(void)
+{
+    ngx_uint_t  i;
+
+    if (ngx_http_pillion_crashes == NULL) {
+        return 0;
+    }
+
+    for (i = 0; i < NGX_MAX_PROCESSES; i++) {
+        if (ngx_http_pillion_crashes->started[i]) {
+            return 1;
+        }
+    }
+
+    return 0;
 }
 
 

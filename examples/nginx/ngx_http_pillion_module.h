@@ -215,6 +215,8 @@ void ngx_http_pillion_count_crash(ngx_cycle_t *cycle,
     ngx_http_pillion_main_conf_t *pmcf);
 ngx_msec_t ngx_http_pillion_pause(void);
 void ngx_http_pillion_mark(ngx_uint_t loaded);
+void ngx_http_pillion_mark_started(void);
+ngx_uint_t ngx_http_pillion_started(void);
 char *ngx_http_pillion_crash_limit(ngx_conf_t *cf, ngx_command_t *cmd,
     void *conf);
 

@@ -11,6 +11,7 @@
 
 
 static void ngx_http_pillion_pause_handler(ngx_event_t *ev);
+static void ngx_http_pillion_do_without(ngx_log_t *log);
 static ngx_int_t ngx_http_pillion_start(ngx_cycle_t *cycle,
     ngx_http_pillion_main_conf_t *pmcf);
 static ngx_int_t ngx_http_pillion_gomaxprocs(ngx_cycle_t *cycle,
@@ -117,12 +118,23 @@ ngx_http_pillion_init_process(ngx_cycle_t *cycle)
         return NGX_OK;
     }
 
-    if (ngx_http_pillion_start(cycle, pmcf) != NGX_OK) {
-        ngx_http_pillion_mark(0);
+    if (ngx_http_pillion_start(cycle, pmcf) == NGX_OK) {
+        ngx_http_pillion_mark_started();
+        return NGX_OK;
+    }
+
+    ngx_http_pillion_mark(0);
+
+    if (ngx_http_pillion_started()) {
+
+        /* requests are for those that can serve them */
+
         ngx_log_error(NGX_LOG_EMERG, cycle->log, 0,
                       "PILLION-4102: this worker cannot serve and exits");
         return NGX_ERROR;
     }
+
+    ngx_http_pillion_do_without(cycle->log);
 
     return NGX_OK;
 }
@@ -149,13 +161,25 @@ ngx_http_pillion_pause_handler(ngx_event_t *ev)
                   "PILLION-4182: loading \"%V\" again, after a pause",
                   &pmcf->library);
 
-    if (ngx_http_pillion_start((ngx_cycle_t *) ngx_cycle, pmcf) != NGX_OK) {
-        ngx_http_pillion_mark(0);
-        ngx_log_error(NGX_LOG_EMERG, ev->log, 0,
-                      "PILLION-4183: this worker cannot serve applications, "
-                      "requests for them get 503; mend what was said before "
-                      "this and reload nginx");
+    if (ngx_http_pillion_start((ngx_cycle_t *) ngx_cycle, pmcf) == NGX_OK) {
+        ngx_http_pillion_mark_started();
+        return;
     }
+
+    ngx_http_pillion_mark(0);
+    ngx_http_pillion_do_without(ev->log);
+}
+
+
+static void
+ngx_http_pillion_do_without(ngx_log_t *log)
+{
+    ngx_http_pillion_close_queue();
+
+    ngx_log_error(NGX_LOG_EMERG, log, 0,
+                  "PILLION-4183: this worker cannot serve applications, "
+                  "requests for them get 503; mend what was said before "
+                  "this and reload nginx");
 }
 
 

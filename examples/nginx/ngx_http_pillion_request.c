@@ -116,7 +116,9 @@ ngx_http_pillion_choose_app(ngx_http_request_t *r,
 
     if (ngx_http_pillion_worker.queue == 0) {
         ngx_log_error(NGX_LOG_ERR, r->connection->log, 0,
-                      "PILLION-4203: no library is loaded, restart nginx");
+                      "PILLION-4203: application \"%V\" cannot answer: its "
+                      "library has not been started in this worker, the "
+                      "reason was logged then", &ctx->app);
         return ngx_http_pillion_refuse(r, ctx, NGX_HTTP_SERVICE_UNAVAILABLE);
     }
 
