@@ -54,6 +54,10 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#ifdef __ELF__
+#include <link.h>
+#endif
+
 #include "pillion.h"
 
 
@@ -133,15 +137,213 @@ pillion_loader_symbol(void *library, const char *path, const char *name, void *f
 }
 
 
+#ifdef __ELF__
+
+/* What this is compiled for, in ELF's and in Go's words, where Go makes shared
+ * libraries. Then the GOARCH of a number of ELF's, or the number. */
+#if defined(__x86_64__) && defined(__LP64__)
+#define PILLION_LOADER_MACHINE 62
+#define PILLION_LOADER_GOARCH  "amd64"
+#elif defined(__aarch64__) && defined(__LP64__)
+#define PILLION_LOADER_MACHINE 183
+#define PILLION_LOADER_GOARCH  "arm64"
+#elif defined(__i386__)
+#define PILLION_LOADER_MACHINE 3
+#define PILLION_LOADER_GOARCH  "386"
+#elif defined(__arm__)
+#define PILLION_LOADER_MACHINE 40
+#define PILLION_LOADER_GOARCH  "arm"
+#elif defined(__riscv) && defined(__LP64__)
+#define PILLION_LOADER_MACHINE 243
+#define PILLION_LOADER_GOARCH  "riscv64"
+#elif defined(__s390x__)
+#define PILLION_LOADER_MACHINE 22
+#define PILLION_LOADER_GOARCH  "s390x"
+#elif defined(__powerpc64__) && defined(__LITTLE_ENDIAN__)
+#define PILLION_LOADER_MACHINE 21
+#define PILLION_LOADER_GOARCH  "ppc64le"
+#elif defined(__loongarch64)
+#define PILLION_LOADER_MACHINE 258
+#define PILLION_LOADER_GOARCH  "loong64"
+#else
+#define PILLION_LOADER_MACHINE 0
+#define PILLION_LOADER_GOARCH  "?"
+#endif
+
+static inline void
+pillion_loader_goarch(unsigned machine, char *name, size_t size)
+{
+    const char *known;
+
+    switch (machine) {
+    case 3:
+        known = "386";
+        break;
+    case 22:
+        known = "s390x";
+        break;
+    case 40:
+        known = "arm";
+        break;
+    case 62:
+        known = "amd64";
+        break;
+    case 183:
+        known = "arm64";
+        break;
+    case 243:
+        known = "riscv64";
+        break;
+    case 258:
+        known = "loong64";
+        break;
+    default:
+        (void) snprintf(name, size, "number %u of ELF", machine);
+        return;
+    }
+
+    (void) snprintf(name, size, "%s", known);
+}
+
+
+/* Reads a part of a file. Returns 0, or -1. */
+static inline int
+pillion_loader_read(FILE *file, uint64_t offset, void *part, size_t size)
+{
+    if (offset > LONG_MAX || fseek(file, (long) offset, SEEK_SET) == -1) {
+        return -1;
+    }
+
+    return (fread(part, 1, size, file) == size) ? 0 : -1;
+}
+
+
+/* Looks at a file of so many bytes for what dlopen() would not say, or not live
+ * to say: it maps a file without a look at its size, and the process that touches
+ * what is missing dies of SIGBUS. Sets *machine, a number of ELF's. */
+#define PILLION_LOADER_FITS       0
+#define PILLION_LOADER_NOT_SHARED 1
+#define PILLION_LOADER_FOREIGN    2
+#define PILLION_LOADER_CUT        3
+
+#ifndef DF_1_PIE
+#define DF_1_PIE 0x08000000
+#endif
+
+static inline int
+pillion_loader_elf(FILE *file, uint64_t size, unsigned *machine)
+{
+    size_t               i, n, count;
+    uint64_t             at;
+    ElfW(Dyn)            dynamic;
+    ElfW(Phdr)           segment;
+    const uint16_t       one = 1;
+    const unsigned char *ident;
+
+    union {
+        ElfW(Ehdr)     elf;
+        unsigned char  bytes[sizeof(ElfW(Ehdr))];
+    } head;
+
+    ident = head.bytes;
+    n = fread(head.bytes, 1, sizeof(head), file);
+
+    if (n < SELFMAG || memcmp(ident, ELFMAG, SELFMAG) != 0) {
+        return PILLION_LOADER_NOT_SHARED;
+    }
+
+    /* The machine, in the same place in every file, is known before the rest. */
+    if (n < 20) {
+        return PILLION_LOADER_CUT;
+    }
+
+    *machine = (ident[EI_DATA] == ELFDATA2MSB) ? ident[18] * 256u + ident[19]
+                                               : ident[19] * 256u + ident[18];
+
+    if (ident[EI_CLASS] != ((sizeof(void *) == 8) ? ELFCLASS64 : ELFCLASS32)
+        || ident[EI_DATA] != ((*(const unsigned char *) &one == 1) ? ELFDATA2LSB : ELFDATA2MSB)
+        || *machine != PILLION_LOADER_MACHINE)
+    {
+        return (PILLION_LOADER_MACHINE == 0) ? PILLION_LOADER_FITS : PILLION_LOADER_FOREIGN;
+    }
+
+    if (n < sizeof(head)) {
+        return PILLION_LOADER_CUT;
+    }
+
+    if (head.elf.e_type != ET_DYN) {
+        return PILLION_LOADER_NOT_SHARED;
+    }
+
+    if (head.elf.e_phentsize != sizeof(segment)) {
+        return PILLION_LOADER_FITS;
+    }
+
+    if (head.elf.e_phoff > size
+        || head.elf.e_phnum > (size - head.elf.e_phoff) / sizeof(segment))
+    {
+        return PILLION_LOADER_CUT;
+    }
+
+    at = 0;
+    count = 0;
+
+    for (i = 0; i < head.elf.e_phnum; i++) {
+        if (pillion_loader_read(file, head.elf.e_phoff + i * sizeof(segment), &segment,
+                                sizeof(segment))
+            == -1)
+        {
+            return PILLION_LOADER_FITS;
+        }
+
+        if (segment.p_type != PT_LOAD && segment.p_type != PT_DYNAMIC) {
+            continue;
+        }
+
+        if (segment.p_filesz != 0
+            && (segment.p_offset > size || segment.p_filesz > size - segment.p_offset))
+        {
+            return PILLION_LOADER_CUT;
+        }
+
+        if (segment.p_type == PT_DYNAMIC) {
+            at = segment.p_offset;
+            count = segment.p_filesz / sizeof(dynamic);
+        }
+    }
+
+    /* An executable that could be placed anywhere looks like a library; that it
+     * names an interpreter says nothing, for libraries do as well. */
+    for (i = 0; i < count; i++) {
+        if (pillion_loader_read(file, at + i * sizeof(dynamic), &dynamic, sizeof(dynamic)) == -1
+            || dynamic.d_tag == DT_NULL)
+        {
+            break;
+        }
+
+        if (dynamic.d_tag == DT_FLAGS_1 && (dynamic.d_un.d_val & DF_1_PIE)) {
+            return PILLION_LOADER_NOT_SHARED;
+        }
+    }
+
+    return PILLION_LOADER_FITS;
+}
+
+#endif
+
+
 /* Tells why dlopen() would fail before it does. Returns 0, or -1 and a
  * sentence in err. */
 static inline int
 pillion_loader_look(const char *path, char *err, size_t err_len)
 {
-    char         magic[4];
-    size_t       n;
     FILE        *file;
     struct stat  st;
+#ifdef __ELF__
+    int          found;
+    char         name[32];
+    unsigned     machine = 0;
+#endif
 
     if (stat(path, &st) == -1) {
         if (errno == ENOENT || errno == ENOTDIR) {
@@ -173,18 +375,32 @@ pillion_loader_look(const char *path, char *err, size_t err_len)
         return -1;
     }
 
-    n = fread(magic, 1, sizeof(magic), file);
+#ifdef __ELF__
+    found = pillion_loader_elf(file, (uint64_t) st.st_size, &machine);
     fclose(file);
 
-#ifdef __ELF__
-    if (n != sizeof(magic) || memcmp(magic, "\177ELF", sizeof(magic)) != 0) {
+    switch (found) {
+    case PILLION_LOADER_NOT_SHARED:
         pillion_loader_say(err, err_len,
                            "PILLION-3006: \"%s\" is not a shared library; build it with "
                            "go build -buildmode=c-shared", path);
         return -1;
+
+    case PILLION_LOADER_FOREIGN:
+        pillion_loader_goarch(machine, name, sizeof(name));
+        pillion_loader_say(err, err_len,
+                           "PILLION-3013: \"%s\" is built for another machine: %s; build it "
+                           "with GOARCH=%s", path, name, PILLION_LOADER_GOARCH);
+        return -1;
+
+    case PILLION_LOADER_CUT:
+        pillion_loader_say(err, err_len,
+                           "PILLION-3014: \"%s\" is cut: copy it again, under another name, "
+                           "and rename it", path);
+        return -1;
     }
 #else
-    (void) n;
+    fclose(file);
 #endif
 
     return 0;
@@ -250,7 +466,8 @@ pillion_loader_threads(const char *path, char *err, size_t err_len)
  * in the background, and the first function that needs it waits.
  *
  * Returns 0, or -1:
- *     there is no such file, it cannot be read, or is not a shared library
+ *     there is no such file, it cannot be read, is not a shared library, is one
+ *         of another machine, or is cut
  *     no thread can be made
  *     the dynamic linker refuses it (its own words are in err)
  *     it is not a Pillion library: a function is missing

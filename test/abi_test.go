@@ -4,11 +4,13 @@ import (
 	"bytes"
 	"context"
 	"debug/elf"
+	"encoding/binary"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"runtime"
 	"slices"
 	"strings"
 	"testing"
@@ -142,8 +144,26 @@ func TestLoader_SaysWhatIsWrong(t *testing.T) {
 		{"other_abi", plugin(t, "future", futureSource), "ABI version 2.0"},
 		{"older_abi", plugin(t, "past", pastSource), "ABI version 0.9"},
 		{"lesser_abi", plugin(t, "lesser", lesserSource), "ABI version 1.0, but version 1.1 is needed"},
+		{"executable", executable(t, "exe"), "PILLION-3006: "},
+		{"executable_pie", executable(t, "pie"), "PILLION-3006: "},
+		{"executable_of_c", program, "PILLION-3006: "},
+		{"object", object(t), "PILLION-3006: "},
+		{"arm64", foreign(t, elf.ELFCLASS64, elf.ELFDATA2LSB, elf.EM_AARCH64), "PILLION-3013: "},
+		{"386", foreign(t, elf.ELFCLASS32, elf.ELFDATA2LSB, elf.EM_386), "another machine: 386; "},
+		{"arm", foreign(t, elf.ELFCLASS32, elf.ELFDATA2LSB, elf.EM_ARM), "another machine: arm; "},
+		{"s390x", foreign(t, elf.ELFCLASS64, elf.ELFDATA2MSB, elf.EM_S390), "another machine: s390x; "},
+		{"mips", foreign(t, elf.ELFCLASS32, elf.ELFDATA2MSB, elf.EM_MIPS), "another machine: number 8 of ELF; build it with GOARCH=" + runtime.GOARCH},
+		{"cut_in_its_code", cut(t, 500000), "PILLION-3014: "},
+		{"cut_after_its_headers", cut(t, 2000), "PILLION-3014: "},
+		{"cut_in_its_headers", cut(t, 100), "PILLION-3014: "},
+		{"cut_in_its_header", cut(t, 40), "PILLION-3014: "},
+		{"cut_after_its_magic", cut(t, 5), "PILLION-3014: "},
+		{"not_there", overflowing(t), "PILLION-3014: "},
 	} {
 		t.Run(c.name, func(t *testing.T) {
+			if c.name == runtime.GOARCH {
+				t.Skip("it is this machine")
+			}
 			out, err := exec.Command(program, c.path, "before_init").CombinedOutput()
 			assert.Error(t, err)
 			assert.Contains(t, string(out), c.says)
@@ -151,6 +171,99 @@ func TestLoader_SaysWhatIsWrong(t *testing.T) {
 			assert.Equal(t, 1, strings.Count(string(out), "\n"), "one sentence: %s", out)
 		})
 	}
+}
+
+// TestLoader_TakesLibrariesThatAreUnusual loads what resembles an executable,
+// or lacks what no loader needs.
+func TestLoader_TakesLibrariesThatAreUnusual(t *testing.T) {
+	program := abiProgram(t)
+	interpreted := plugin(t, "interpreted", strangerSource+
+		`const char interpreter[] __attribute__((section(".interp"))) = "/lib64/ld-linux-x86-64.so.2";`)
+	f, err := elf.Open(interpreted)
+	require.NoError(t, err)
+	defer f.Close()
+	require.True(t, slices.ContainsFunc(f.Progs, func(p *elf.Prog) bool { return p.Type == elf.PT_INTERP }))
+	stripped := filepath.Join(t.TempDir(), "stripped.so")
+	copyFile(t, plugin(t, "stranger", strangerSource), stripped)
+	end := int64(0)
+	s, err := elf.Open(stripped)
+	require.NoError(t, err)
+	for _, p := range s.Progs {
+		end = max(end, int64(p.Off+p.Filesz))
+	}
+	s.Close()
+	require.NoError(t, os.Truncate(stripped, end))
+	for name, path := range map[string]string{"interpreted": interpreted, "without_sections": stripped} {
+		t.Run(name, func(t *testing.T) {
+			out, err := exec.Command(program, path, "before_init").CombinedOutput()
+			assert.Error(t, err)
+			assert.Contains(t, string(out), "PILLION-3010: ", "the linker has taken it")
+		})
+	}
+}
+
+// executable is a Go program that is no library.
+func executable(t *testing.T, mode string) string {
+	return builtOnce("executable "+mode).get(t, func() (string, []byte, error) {
+		path := filepath.Join(workDir, "executable-"+mode)
+		out, err := exec.Command("go", "build", "-buildvcs=false", "-buildmode="+mode, "-o", path, "./app").CombinedOutput()
+		return path, out, err
+	})
+}
+
+// cut is a library of which so many bytes have been copied.
+func cut(t *testing.T, size int64) string {
+	path := filepath.Join(t.TempDir(), "cut.so")
+	copyFile(t, library(t, "one"), path)
+	require.NoError(t, os.Truncate(path, size))
+	return path
+}
+
+// object is a library that has not been linked.
+func object(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "object.so")
+	cmd := exec.Command(compiler(t), "-c", "-x", "c", "-o", path, "-")
+	cmd.Stdin = strings.NewReader(strangerSource)
+	out, err := cmd.CombinedOutput()
+	require.NoError(t, err, "%s", out)
+	return path
+}
+
+// foreign is the beginning of a library of a machine.
+func foreign(t *testing.T, class elf.Class, data elf.Data, machine elf.Machine) string {
+	var order binary.ByteOrder = binary.LittleEndian
+	if data == elf.ELFDATA2MSB {
+		order = binary.BigEndian
+	}
+	head := make([]byte, 4096)
+	copy(head, elf.ELFMAG)
+	head[elf.EI_CLASS], head[elf.EI_DATA], head[elf.EI_VERSION] = byte(class), byte(data), byte(elf.EV_CURRENT)
+	order.PutUint16(head[16:], uint16(elf.ET_DYN))
+	order.PutUint16(head[18:], uint16(machine))
+	path := filepath.Join(t.TempDir(), "foreign.so")
+	require.NoError(t, os.WriteFile(path, head, 0o755))
+	return path
+}
+
+// overflowing is a library whose segments end before the file begins, if one
+// adds without care.
+func overflowing(t *testing.T) string {
+	path := filepath.Join(t.TempDir(), "overflowing.so")
+	library, err := os.ReadFile(plugin(t, "stranger", strangerSource))
+	require.NoError(t, err)
+	f, err := elf.NewFile(bytes.NewReader(library))
+	require.NoError(t, err)
+	if f.Class == elf.ELFCLASS64 {
+		at := f.ByteOrder.Uint64(library[32:])
+		f.ByteOrder.PutUint64(library[at+8:], ^uint64(4095)) // p_offset
+		f.ByteOrder.PutUint64(library[at+32:], 8192)         // p_filesz
+	} else {
+		at := f.ByteOrder.Uint32(library[28:])
+		f.ByteOrder.PutUint32(library[at+4:], ^uint32(4095))
+		f.ByteOrder.PutUint32(library[at+16:], 8192)
+	}
+	require.NoError(t, os.WriteFile(path, library, 0o755))
+	return path
 }
 
 // Libraries that are not what they should be.

@@ -218,6 +218,8 @@ func TestApache_ConfigurationErrors(t *testing.T) {
 			[]string{"PILLION-5020: PillionLibrary on line", "there is no file", "/no/such/app.so", "PillionLibrary on line", "httpd.conf"}},
 		{"no_library_directive", apacheConf{library: "none"}, []string{"PILLION-5016: ", "PillionScriptAlias on line", "needs a library: add PillionLibrary"}},
 		{"not_a_library", apacheConf{library: "behave/behave.go"}, []string{"PILLION-3006: ", "is not a shared library", "PillionLibrary on line"}},
+		{"executable", apacheConf{library: executable(t, "exe")}, []string{"PILLION-3006: ", "-buildmode=c-shared", "PillionLibrary on line"}},
+		{"cut_library", apacheConf{library: cut(t, 500000)}, []string{"PILLION-3014: ", "is cut: copy it again", "PillionLibrary on line"}},
 		{"not_pillion", apacheConf{library: plugin(t, "stranger", strangerSource)}, []string{"PILLION-3010: ", "is not a Pillion library", "PillionLibrary on line"}},
 		{"wrong_abi", apacheConf{library: plugin(t, "future", futureSource)}, []string{"PILLION-3011: ", "ABI version 2.0", "is needed", "PillionLibrary on line"}},
 		{"unknown_app", apacheConf{host: "PillionScriptAlias / behvae"}, []string{"PILLION-5021: ", `no application "behvae"`, `"behave"`, `"other"`, "PillionScriptAlias on line"}},

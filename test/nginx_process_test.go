@@ -209,6 +209,8 @@ func TestNginx_ConfigurationErrors(t *testing.T) {
 			[]string{"PILLION-4016: the library cannot be used: PILLION-3002: ", "there is no file", "/no/such/app.so", "nginx.conf:"}},
 		{"no_library_directive", conf{library: "none", server: pass}, []string{"PILLION-4012: ", "pillion_library", "nginx.conf:"}},
 		{"not_a_library", conf{library: "behave/behave.go", server: pass}, []string{"PILLION-4016: the library cannot be used: PILLION-3006: ", "is not a shared library", "nginx.conf:"}},
+		{"executable", conf{library: executable(t, "exe"), server: pass}, []string{"PILLION-3006: ", "-buildmode=c-shared", "nginx.conf:"}},
+		{"cut_library", conf{library: cut(t, 500000), server: pass}, []string{"PILLION-3014: ", "is cut: copy it again", "nginx.conf:"}},
 		{"not_pillion", conf{library: plugin(t, "stranger", strangerSource), server: pass}, []string{"PILLION-3010: ", "is not a Pillion library", "nginx.conf:"}},
 		{"wrong_abi", conf{library: plugin(t, "future", futureSource), server: pass}, []string{"PILLION-3011: ", "ABI version 2.0", "is needed", "nginx.conf:"}},
 		{"unknown_app", conf{server: location("pillion_pass behvae;")}, []string{"PILLION-4018: ", `"behvae"`, `"behave"`, `"other"`, "nginx.conf:"}},
