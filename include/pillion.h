@@ -50,9 +50,9 @@
  * Every function may be called from any thread, and from several threads at
  * once, except the functions of the queue drive: a queue belongs to one thread
  * at a time, its owner, and pillion_queue_fd, _queue_free, pillion_submit, _feed,
- * _poll, _flush, _credit, _cancel and _release may only be called by the owner
- * of the queue concerned. Ownership may move between threads if the caller
- * synchronises the move. Several queues may be used side by side.
+ * _feed_trailers, _poll, _flush, _peek, _credit, _cancel and _release may only be
+ * called by the owner of the queue concerned. Ownership may move between threads
+ * if the caller synchronises the move. Several queues may be used side by side.
  *
  * Functions marked "never enters Go" run no Go code: they take a bounded, short
  * time whatever the applications do and are fit for an event loop's thread.

@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -42,6 +43,22 @@ func TestGenerated_FilesAreFresh(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, f.Text, string(there), "%s is stale: go generate ./capi/abi", f.Path)
 	}
+}
+
+// Which functions are their queue's owner's stands at each, and in a list.
+func TestHeader_ThreadsListsEveryFunctionOfTheOwner(t *testing.T) {
+	text, err := os.ReadFile(header)
+	require.NoError(t, err)
+	var want, got []string
+	for _, m := range regexp.MustCompile(`(?s)Owner only\..*?PILLION_EXPORT \w+ (pillion_\w+)\(`).FindAllSubmatch(text, -1) {
+		want = append(want, string(m[1]))
+	}
+	list := regexp.MustCompile(`(?s)its owner, and (.*?) may only be`).FindSubmatch(text)
+	require.NotNil(t, list)
+	for _, name := range regexp.MustCompile(`\b(?:pillion)?_\w+`).FindAllString(string(list[1]), -1) {
+		got = append(got, "pillion_"+strings.TrimPrefix(strings.TrimPrefix(name, "pillion"), "_"))
+	}
+	assert.Equal(t, want, got)
 }
 
 func TestAssertions_HoldForEveryCompiler(t *testing.T) {
