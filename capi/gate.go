@@ -1,5 +1,7 @@
 // Waiting for the owner's thread, with deadlines.
 
+//go:build cgo
+
 package capi
 
 import (

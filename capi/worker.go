@@ -1,5 +1,7 @@
 // The goroutines that requests of a queue run on.
 
+//go:build cgo
+
 package capi
 
 import (

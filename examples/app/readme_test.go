@@ -64,7 +64,7 @@ func TestReadme_GoProgram(t *testing.T) { runReadmeProgram(t, "host.HandleFunc("
 func TestReadme_AppProgram(t *testing.T) { runReadmeProgram(t, "host.HandleApp(") }
 
 // runReadmeProgram builds the Go program that has a string in it, in both ways,
-// and asks it for a greeting.
+// on its own with cgo and without.
 func runReadmeProgram(t *testing.T, has string) {
 	text, root := openReadme(t)
 	dir := filepath.Join(t.TempDir(), "hello")
@@ -76,7 +76,14 @@ func runReadmeProgram(t *testing.T, has string) {
 	shell(t, dir, text.command(t, "go build -buildmode=c-shared"))
 	assert.FileExists(t, filepath.Join(dir, "hello.so"))
 
-	shell(t, dir, "go build -o alone .")
+	for _, cgo := range []string{"1", "0"} {
+		runAlone(t, dir, "CGO_ENABLED="+cgo+" go build -o alone .")
+	}
+}
+
+// runAlone builds a program that runs on its own, and asks it for a greeting.
+func runAlone(t *testing.T, dir, build string) {
+	shell(t, dir, build)
 	alone := exec.Command(filepath.Join(dir, "alone"), "-addr", "127.0.0.1:0")
 	out, err := alone.StdoutPipe()
 	require.NoError(t, err)
@@ -92,6 +99,10 @@ func runReadmeProgram(t *testing.T, has string) {
 	assert.Equal(t, "Hello, gopher!\n", string(body))
 	require.NoError(t, alone.Process.Signal(syscall.SIGTERM))
 	assert.NoError(t, alone.Wait())
+}
+
+func TestApp_BuildsWithoutCgo(t *testing.T) {
+	shell(t, ".", "CGO_ENABLED=0 go build -o '"+filepath.Join(t.TempDir(), "app")+"' .")
 }
 
 func TestReadme_CProgram(t *testing.T) {
