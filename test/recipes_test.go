@@ -4,8 +4,10 @@ package test
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"os"
 	"os/exec"
@@ -127,8 +129,52 @@ func TestRecipes_OfServersHostTheDemo(t *testing.T) {
 				res.Body.Close()
 				require.NoError(t, err)
 				assert.Contains(t, string(b), hash(strings.Repeat("bytes", 100000)))
+
+				// A name of a header field has no case.
+				c, err := net.Dial("tcp", "127.0.0.1:"+port)
+				require.NoError(t, err)
+				defer c.Close()
+				io.WriteString(c, "POST /upload HTTP/1.0\r\nX-Content-Length: 1\r\ncontent-LENGTH:5\r\n\r\nbytes")
+				res, err = http.ReadResponse(bufio.NewReader(c), nil)
+				require.NoError(t, err)
+				b, err = io.ReadAll(res.Body)
+				require.NoError(t, err)
+				assert.Contains(t, string(b), hash("bytes"))
 			}
 			http.DefaultClient.CloseIdleConnections()
+		})
+	}
+}
+
+func TestRecipes_SmallServersSayWhyTheyDoNotStart(t *testing.T) {
+	compiler(t)
+	commands := recipeOfC(t, "../examples/c/small_call.c")
+	last := len(commands) - 1
+	command(t, tree(t), nil, "bash", "-ec", strings.Join(commands[:last], "\n"))
+	program := strings.Fields(commands[last])[0]
+	taken, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer taken.Close()
+	_, port, _ := net.SplitHostPort(taken.Addr().String())
+	for _, c := range []struct {
+		name string
+		args []string
+		says string
+	}{
+		{"no_arguments", nil, "usage: " + program + " PORT APPLICATION\n"},
+		{"no_port", []string{"http", "demo"}, "usage: " + program + " PORT APPLICATION\n"},
+		{"unknown_application", []string{port, "demon"}, program + ": demon: no application has that name\n"},
+		{"port_in_use", []string{port, "demo"}, program + ": port " + port + ": Address already in use\n"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ctx, cancel := context.WithTimeout(t.Context(), patience)
+			defer cancel()
+			cmd := exec.CommandContext(ctx, program, c.args...)
+			cmd.Dir = tree(t)
+			out, err := cmd.CombinedOutput()
+			assert.Error(t, err)
+			lines := strings.SplitAfter(string(out), "\n") // those before are the application's
+			assert.Equal(t, c.says, lines[max(0, len(lines)-2)])
 		})
 	}
 }

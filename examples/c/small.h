@@ -7,11 +7,13 @@
 #define SMALL_H
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <pillion.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -24,17 +26,26 @@ static inline int small_start(int argc, char **argv, uint64_t *app)
     struct sockaddr_in at = { .sin_family = AF_INET, .sin_addr = { htonl(INADDR_LOOPBACK) } };
     pillion_config     config = PILLION_CONFIG_INIT;
     int                fd = socket(AF_INET, SOCK_STREAM, 0), one = 1;
+    int                port = argc == 3 ? atoi(argv[1]) : 0;
+    int32_t            rc;
 
+    if (port < 1 || port > 65535) {
+        fprintf(stderr, "usage: %s PORT APPLICATION\n", argv[0]);
+        exit(2);
+    }
     signal(SIGPIPE, SIG_IGN);
     config.flags = PILLION_CONFIG_IGNORE_SIGPIPE;
-    at.sin_port = htons((uint16_t) (argc == 3 ? atoi(argv[1]) : 0));
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-    if (argc != 3 || pillion_init(&config) != PILLION_OK
-        || pillion_app_find(argv[2], strlen(argv[2]), app) != PILLION_OK
-        || bind(fd, (struct sockaddr *) &at, sizeof(at)) == -1 || listen(fd, 64) == -1)
+    if ((rc = pillion_init(&config)) != PILLION_OK
+        || (rc = pillion_app_find(argv[2], strlen(argv[2]), app)) != PILLION_OK)
     {
-        fprintf(stderr, "usage: %s PORT APPLICATION, with a port that is free\n", argv[0]);
-        exit(2);
+        fprintf(stderr, "%s: %s: %s\n", argv[0], argv[2], pillion_strerror(rc));
+        exit(1);
+    }
+    at.sin_port = htons((uint16_t) port);
+    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+    if (bind(fd, (struct sockaddr *) &at, sizeof(at)) == -1 || listen(fd, 64) == -1) {
+        fprintf(stderr, "%s: port %d: %s\n", argv[0], port, strerror(errno));
+        exit(1);
     }
     printf("http://127.0.0.1:%s/\n", argv[1]);
     fflush(stdout);
@@ -55,13 +66,17 @@ static inline void small_pair(pillion_pair *p, const char *name, const char *val
 /* Reads a request's head, which ends with a NUL. Returns 0, or -1. */
 static inline int small_parse(const char *head, small_request *s, pillion_request *r)
 {
-    const char *length = strstr(head, "\nContent-Length:");
+    const char *line = head;
 
     if (sscanf(head, "%15s %8191s", s->method, s->target) != 2) {
         return -1;
     }
-    if (length == NULL || sscanf(length, "%*[^0-9]%23[0-9]", s->length) != 1) {
-        strcpy(s->length, "0");
+    strcpy(s->length, "0");
+    while ((line = strchr(line, '\n')) != NULL) {
+        if (strncasecmp(++line, "Content-Length:", 15) == 0) {
+            line += 15;
+            sscanf(line + strspn(line, " \t"), "%23[0-9]", s->length);
+        }
     }
     small_pair(&s->environ[0], "REQUEST_METHOD", s->method);
     small_pair(&s->environ[1], "REQUEST_URI", s->target);
