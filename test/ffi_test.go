@@ -34,6 +34,9 @@ func example(names ...string) string {
 	return filepath.Join(append([]string{root(), "examples"}, names...)...)
 }
 
+// checkOf is the program of test/ffi in a language.
+func checkOf(suffix string) string { return filepath.Join(root(), "test", "ffi", "check"+suffix) }
+
 // script makes a check of an interpreter's command line.
 func script(env string, args ...string) func(*testing.T, string, string) *exec.Cmd {
 	return func(t *testing.T, library, target string) *exec.Cmd {
@@ -44,15 +47,15 @@ func script(env string, args ...string) func(*testing.T, string, string) *exec.C
 }
 
 var ffis = []ffi{
-	{"Python", []string{"python3"}, "python", ".py", script("PYTHONPATH="+example("python"), "python3", "ffi/check.py")},
-	{"Lua", []string{"luajit"}, "luajit", ".lua", script("LUA_PATH="+example("luajit", "?.lua"), "luajit", "ffi/check.lua")},
-	{"PHP", []string{"php"}, "php", ".php", script("", "php", "ffi/check.php", example("php", "pillion.php"))},
-	{"Ruby", []string{"ruby"}, "ruby", ".rb", script("", "ruby", "-I"+example("ruby"), "ffi/check.rb")},
+	{"Python", []string{"python3"}, "python", ".py", script("PYTHONPATH="+example("python"), "python3", checkOf(".py"))},
+	{"Lua", []string{"luajit"}, "luajit", ".lua", script("LUA_PATH="+example("luajit", "?.lua"), "luajit", checkOf(".lua"))},
+	{"PHP", []string{"php"}, "php", ".php", script("", "php", checkOf(".php"), example("php", "pillion.php"))},
+	{"Ruby", []string{"ruby"}, "ruby", ".rb", script("", "ruby", "-I"+example("ruby"), checkOf(".rb"))},
 	{"Node", []string{"node", "npm"}, "node", ".js", func(t *testing.T, library, target string) *exec.Cmd {
 		once := recipe(t, example("node", "hello.js"))[1]
 		require.True(t, strings.HasPrefix(once, "npm "), once)
 		runOnce(t, once)
-		return exec.Command("node", "ffi/check.js", example("node", "pillion.js"), library, target)
+		return exec.Command("node", checkOf(".js"), example("node", "pillion.js"), library, target)
 	}},
 	{"C++", []string{"g++", "pkg-config"}, "cpp", ".cpp", func(t *testing.T, library, target string) *exec.Cmd {
 		program := filepath.Join(tempDir(t, "cpp"), "check")
@@ -157,12 +160,14 @@ func TestFFI_RecipesWork(t *testing.T) {
 	}
 }
 
+// ffiTarget is of a response that has all there is.
+var ffiTarget = behave.Spec{
+	Status: 201, Pieces: []string{"body"},
+	Headers:  [][2]string{{"X-Many", "one"}, {"X-Many", "two, three"}, {"Trailer", "X-Sum"}},
+	Trailers: [][2]string{{"X-Sum", "42"}},
+}.URL()
+
 func TestFFI_FailuresHaveNamesAndBytesStayBytes(t *testing.T) {
-	target := behave.Spec{
-		Status: 201, Pieces: []string{"body"},
-		Headers:  [][2]string{{"X-Many", "one"}, {"X-Many", "two, three"}, {"Trailer", "X-Sum"}},
-		Trailers: [][2]string{{"X-Sum", "42"}},
-	}.URL()
 	const want = `early: -3 PILLION_E_STATE: not initialised yet, or initialised already
 init: ok
 again: -3 PILLION_E_STATE: not initialised yet, or initialised already
@@ -178,9 +183,39 @@ late: -4 PILLION_E_STOPPED: the library has been stopped
 	for _, f := range ffis {
 		t.Run(f.dir, func(t *testing.T) {
 			f.have(t)
-			out, err := output(f.check(t, library(t, "one"), target))
+			out, err := output(f.check(t, library(t, "one"), ffiTarget))
 			require.NoError(t, err, out)
 			assert.Equal(t, want, strings.ReplaceAll(out, "\t", " "))
+		})
+	}
+}
+
+// The bindings load by themselves. A name without a slash is a file's, too.
+func TestFFI_ALibraryThatCannotBeLoadedIsTheBindingsOwnError(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "text.so"), []byte("no library at all"), 0o755))
+	copyFile(t, plugin(t, "stranger", strangerSource), filepath.Join(dir, "stranger.so"))
+	copyFile(t, plugin(t, "future", futureSource), filepath.Join(dir, "future.so"))
+	copyFile(t, library(t, "one"), filepath.Join(dir, "app.so"))
+	for _, f := range ffis {
+		if f.name == "C++" {
+			continue
+		}
+		t.Run(f.dir, func(t *testing.T) {
+			f.have(t)
+			run := func(library string) string {
+				cmd := f.check(t, library, ffiTarget)
+				cmd.Dir = dir
+				out, err := output(cmd)
+				require.NoError(t, err, out)
+				return strings.ReplaceAll(out, "\t", " ")
+			}
+			for _, library := range []string{"none.so", "text.so", "stranger.so", "future.so"} {
+				out := run(library)
+				assert.Regexp(t, `^load: (None|nil|0|undefined) cannot load "`+library+`": .+\n$`, out)
+			}
+			assert.Contains(t, run("stranger.so"), "illion") // the library's or the function's name
+			assert.Contains(t, run("app.so"), "init: ok")
 		})
 	}
 }

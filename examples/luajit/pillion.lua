@@ -7,7 +7,8 @@
 --
 -- Strings are bytes, both ways. A failure is raised as a table: status is its
 -- number, name PILLION_E_..., and with PILLION_E_ABORTED response what the
--- application had sent. pillion_abi.lua holds the declarations; what a status or
+-- application had sent. If loading failed there is neither number nor name, but
+-- text, as always. pillion_abi.lua holds the declarations; what a status or
 -- a field means stands in pillion.h.
 
 local ffi = require "ffi"
@@ -30,7 +31,7 @@ end
 
 local Error = {}
 Error.__index = Error
-function Error:__tostring() return self.name .. ": " .. self.text end
+function Error:__tostring() return self.name and self.name .. ": " .. self.text or self.text end
 
 local Library = {}
 Library.__index = Library
@@ -70,17 +71,24 @@ end
 -- Loads the library, of which there is one in a process and which stays. Go's
 -- threads inherit a full signal mask, so that signals are for the program.
 local function load(path)
+    local function refuse(reason)
+        error(setmetatable({ text = ('cannot load "%s": %s'):format(path, reason) }, Error), 0)
+    end
+
+    -- Without a slash it would be looked for elsewhere.
+    local file = path:find "/" and path or "./" .. path
     local all, old = ffi.new "pillion_sigset", ffi.new "pillion_sigset"
     C.sigfillset(all)
     C.pthread_sigmask(SIG_SETMASK, all, old)
-    local ok, library = pcall(ffi.load, path)
+    local ok, library = pcall(ffi.load, file)
     C.pthread_sigmask(SIG_SETMASK, old, nil)
-    if not ok then error(library, 0) end
+    if not ok then refuse(library) end
 
+    if not pcall(function() return library.pillion_abi end) then refuse "it is not a Pillion library" end
     local abi = library.pillion_abi()
     if bit.rshift(abi, 16) ~= C.PILLION_ABI_MAJOR or bit.band(abi, 0xffff) < C.PILLION_ABI_MINOR then
-        error(("%s has the Pillion ABI %d.%d, %d.%d is needed"):format(path, bit.rshift(abi, 16), bit.band(abi, 0xffff),
-            C.PILLION_ABI_MAJOR, C.PILLION_ABI_MINOR), 0)
+        refuse(("it has the Pillion ABI %d.%d, %d.%d is needed"):format(bit.rshift(abi, 16), bit.band(abi, 0xffff),
+            C.PILLION_ABI_MAJOR, C.PILLION_ABI_MINOR))
     end
     return setmetatable({ C = library }, Library)
 end

@@ -25,11 +25,12 @@ for (const [name, fields] of Object.entries(abi.structs)) {
 }
 
 // A status that is not PILLION_OK: status is its number, code 'PILLION_E_...',
-// and with PILLION_E_ABORTED response what the application had sent.
+// and with PILLION_E_ABORTED response what the application had sent. If loading
+// failed there is neither status nor code.
 class PillionError extends Error {
   constructor(status, text, response) {
-    const code = abi.statuses[status] ?? String(status);
-    super(`${code}: ${text}`);
+    const code = status === undefined ? undefined : abi.statuses[status] ?? String(status);
+    super(code === undefined ? text : `${code}: ${text}`);
     this.name = 'PillionError';
     Object.assign(this, { status, code, response });
   }
@@ -41,13 +42,18 @@ class Library {
   #c = {};
 
   constructor(path) {
-    const library = blockingSignals(() => koffi.load(path));
-    for (const prototype of abi.functions) {
-      this.#c[/(\w+)\(/.exec(prototype)[1]] = library.func(prototype);
+    try {
+      // Without a slash it would be looked for elsewhere.
+      const library = blockingSignals(() => koffi.load(path.includes('/') ? path : `./${path}`));
+      for (const prototype of abi.functions) {
+        this.#c[/(\w+)\(/.exec(prototype)[1]] = library.func(prototype);
+      }
+    } catch (e) {
+      throw new PillionError(undefined, `cannot load "${path}": ${e.message}`);
     }
     const has = this.#c.pillion_abi();
     if (has >> 16 !== PILLION_ABI_MAJOR || (has & 0xffff) < PILLION_ABI_MINOR) {
-      throw new Error(`${path} has the Pillion ABI ${has >> 16}.${has & 0xffff}, ` +
+      throw new PillionError(undefined, `cannot load "${path}": it has the Pillion ABI ${has >> 16}.${has & 0xffff}, ` +
         `${PILLION_ABI_MAJOR}.${PILLION_ABI_MINOR} is needed`);
     }
   }

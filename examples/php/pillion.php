@@ -13,12 +13,12 @@
 
 namespace Pillion;
 
-/** A status that is not PILLION_OK: getCode() is its number, $name PILLION_E_... */
+/** A status that is not PILLION_OK: getCode() is its number, $name PILLION_E_...; 0 and '' if loading failed. */
 class Error extends \RuntimeException
 {
     public function __construct(int $status, public readonly string $name, string $text)
     {
-        parent::__construct("$name: $text", $status);
+        parent::__construct($name === '' ? $text : "$name: $text", $status);
     }
 }
 
@@ -67,15 +67,18 @@ class Library
         $signals->sigfillset(\FFI::addr($all));
         $signals->pthread_sigmask(SIG_SETMASK, \FFI::addr($all), \FFI::addr($old));
         try {
-            $this->c = \FFI::cdef($text, $path);
+            // Without a slash it would be looked for elsewhere.
+            $this->c = \FFI::cdef($text, str_contains($path, '/') ? $path : "./$path");
+        } catch (\FFI\Exception $e) {
+            throw new Error(0, '', "cannot load \"$path\": {$e->getMessage()}");
         } finally {
             $signals->pthread_sigmask(SIG_SETMASK, \FFI::addr($old), null);
         }
 
         $abi = $this->c->pillion_abi();
         if ($abi >> 16 !== $this->c->PILLION_ABI_MAJOR || ($abi & 0xffff) < $this->c->PILLION_ABI_MINOR) {
-            throw new \RuntimeException(sprintf('%s has the Pillion ABI %d.%d, %d.%d is needed', $path, $abi >> 16,
-                $abi & 0xffff, $this->c->PILLION_ABI_MAJOR, $this->c->PILLION_ABI_MINOR));
+            throw new Error(0, '', sprintf('cannot load "%s": it has the Pillion ABI %d.%d, %d.%d is needed', $path,
+                $abi >> 16, $abi & 0xffff, $this->c->PILLION_ABI_MAJOR, $this->c->PILLION_ABI_MINOR));
         }
     }
 

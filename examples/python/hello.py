@@ -10,8 +10,8 @@ import pillion
 
 path, name, target = sys.argv[1:]
 
-library = pillion.Library(path)
 try:
+    library = pillion.Library(path)
     library.init()
     response = library.call(library.app(name), {
         "REQUEST_METHOD": "POST",

@@ -10,6 +10,7 @@ status or a field means stands in pillion.h.
 """
 
 import ctypes
+import os
 import signal
 import struct
 
@@ -26,12 +27,12 @@ _PAIR = struct.Struct("@PPII")
 
 
 class Error(Exception):
-    """A status that is not PILLION_OK: .status is its number, .name PILLION_E_..."""
+    """A status that is not PILLION_OK: .status is its number, .name PILLION_E_...; both None if loading failed."""
 
     def __init__(self, status, text):
         self.status = status
-        self.name = abi.STATUSES.get(status, str(status))
-        super().__init__(f"{self.name}: {text}")
+        self.name = None if status is None else abi.STATUSES.get(status, str(status))
+        super().__init__(text if status is None else f"{self.name}: {text}")
 
 
 class Aborted(Error):
@@ -57,19 +58,24 @@ class Library:
     """A loaded library. There is one in a process, and no way to unload it: load it after the last fork."""
 
     def __init__(self, path):
+        path = os.fsdecode(path)
+        # Without a slash it would be looked for elsewhere.
+        file = os.path.join(os.curdir, path)
         # Go's threads are to inherit a full mask: signals are for Python's.
         old = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
-            long, short = ctypes.CDLL(path), ctypes.PyDLL(path)
+            long, short = ctypes.CDLL(file), ctypes.PyDLL(file)
+        except OSError as e:
+            raise Error(None, f'cannot load "{path}": {e}') from None
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, old)
         if not hasattr(long, "pillion_abi"):
-            raise OSError(f"{path} is not a Pillion library")
+            raise Error(None, f'cannot load "{path}": it is not a Pillion library')
         self._declare("pillion_abi", short)
         has = self.abi()
         if has >> 16 != abi.PILLION_ABI_MAJOR or has & 0xFFFF < abi.PILLION_ABI_MINOR:
-            raise OSError(f"{path} has the Pillion ABI {has >> 16}.{has & 0xFFFF}, "
-                          f"{abi.PILLION_ABI_MAJOR}.{abi.PILLION_ABI_MINOR} is needed")
+            raise Error(None, f'cannot load "{path}": it has the Pillion ABI {has >> 16}.{has & 0xFFFF}, '
+                              f"{abi.PILLION_ABI_MAJOR}.{abi.PILLION_ABI_MINOR} is needed")
         for name in abi.FUNCTIONS:
             self._declare(name, short if name in _SHORT else long)
 

@@ -80,7 +80,7 @@ class _Process:
             if path not in cls._started:
                 try:
                     cls._started[path] = cls(path, env, settings)
-                except (OSError, pillion.Error) as e:
+                except pillion.Error as e:
                     cls._started[path] = e
         process = cls._started[path]
         if isinstance(process, Exception):

@@ -11,13 +11,14 @@ require "fiddle/import"
 require_relative "pillion_abi"
 
 module Pillion
-  # A status that is not PILLION_OK: status is its number, name "PILLION_E_...".
+  # A status that is not PILLION_OK: status is its number, name "PILLION_E_...";
+  # both nil if loading failed.
   class Error < StandardError
     attr_reader :status, :name
 
     def initialize(status, text)
-      @status, @name = status, PillionABI::STATUSES.fetch(status, status.to_s)
-      super("#{@name}: #{text}")
+      @status, @name = status, status && PillionABI::STATUSES.fetch(status, status.to_s)
+      super(@name ? "#{@name}: #{text}" : text)
     end
   end
 
@@ -43,7 +44,8 @@ module Pillion
 
     def initialize(path)
       @structs, @functions = {}, {}
-      library = blocking_signals { Fiddle.dlopen(path) }
+      # Without a slash it would be looked for elsewhere.
+      library = blocking_signals { Fiddle.dlopen(path.include?("/") ? path : "./#{path}") }
       parser = Object.new.extend(Fiddle::Importer, Fiddle::CParser)
       parser.dlload # for struct()
       PillionABI::STRUCTS.each { |name, fields| @structs[name] = parser.struct(fields) }
@@ -54,8 +56,10 @@ module Pillion
       has = @functions[:pillion_abi].call
       return if has >> 16 == PillionABI::PILLION_ABI_MAJOR && has & 0xffff >= PillionABI::PILLION_ABI_MINOR
 
-      raise "#{path} has the Pillion ABI #{has >> 16}.#{has & 0xffff}, " \
-            "#{PillionABI::PILLION_ABI_MAJOR}.#{PillionABI::PILLION_ABI_MINOR} is needed"
+      raise Error.new(nil, "cannot load \"#{path}\": it has the Pillion ABI #{has >> 16}.#{has & 0xffff}, " \
+                           "#{PillionABI::PILLION_ABI_MAJOR}.#{PillionABI::PILLION_ABI_MINOR} is needed")
+    rescue Fiddle::DLError => e
+      raise Error.new(nil, "cannot load \"#{path}\": #{e.message}")
     end
 
     # pillion_init(): env are variables for the applications, settings fields of

@@ -4,7 +4,16 @@
 const [binding, path, target] = process.argv.slice(2);
 const { Library, PillionError } = require(binding);
 
-const library = new Library(path);
+let library;
+try {
+  library = new Library(path);
+} catch (e) {
+  if (!(e instanceof PillionError)) {
+    throw e;
+  }
+  console.log(`load: ${e.status} ${e.message}`);
+  process.exit();
+}
 
 async function attempt(what, act) {
   try {

@@ -3,7 +3,11 @@
 local pillion = require "pillion"
 
 local path, target = arg[1], arg[2]
-local library = pillion.load(path)
+local loaded, library = pcall(pillion.load, path)
+if not loaded then
+    print("load:", library.status, tostring(library))
+    return
+end
 
 local function attempt(what, act, ...)
     local ok, problem = pcall(act, ...)

@@ -4,7 +4,12 @@
 [, $binding, $path, $target] = $argv;
 require $binding;
 
-$library = new Pillion\Library($path);
+try {
+    $library = new Pillion\Library($path);
+} catch (Pillion\Error $e) {
+    echo "load: {$e->getCode()} {$e->getMessage()}\n";
+    exit;
+}
 
 function attempt(string $what, callable $act): void
 {

@@ -5,7 +5,11 @@ import sys
 import pillion
 
 path, target = sys.argv[1:]
-library = pillion.Library(path)
+try:
+    library = pillion.Library(path)
+except pillion.Error as e:
+    print("load:", e.status, e)
+    sys.exit()
 
 
 def attempt(what, act):

@@ -3,7 +3,12 @@
 require "pillion"
 
 path, target = ARGV
-LIBRARY = Pillion::Library.new(path)
+begin
+  LIBRARY = Pillion::Library.new(path)
+rescue Pillion::Error => e
+  puts "load: #{e.status.inspect} #{e.message}"
+  exit
+end
 
 def attempt(what)
   yield

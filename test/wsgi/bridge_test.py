@@ -163,7 +163,7 @@ class Failure(unittest.TestCase):
         for _ in range(2):
             with self.assertRaisesRegex(RuntimeError, "no-such-library.so has not started") as raised:
                 Call("/", app=missing)
-            self.assertIsInstance(raised.exception.__cause__, OSError)
+            self.assertIsInstance(raised.exception.__cause__, pillion.Error)
 
 
 if __name__ == "__main__":
