@@ -13,11 +13,11 @@ import (
 // A server's worker has a heap of its own, and next to nothing that lives in it.
 // By Go's own rule it is collected whenever it has reached 4 MiB, which with
 // large requests is a hundred times a second, and stops the goroutine that runs
-// handlers each time. So at least leastGarbage is allowed for as long as neither
-// the operator nor the application has said what GOGC is to be. Heaps in which as
-// much lives are collected as ever.
+// handlers each time. So it may have about someGarbage for as long as neither the
+// operator nor the application has set another GOGC than Go's own. Heaps in which
+// as much lives are collected as ever.
 const (
-	leastGarbage = 8 << 20
+	someGarbage  = 8 << 20
 	mostPercent  = 200 // what Go's 4 MiB are a hundred of
 	usualPercent = 100
 )
@@ -29,7 +29,7 @@ func percentFor(live uint64) int {
 	if live == 0 {
 		return mostPercent
 	}
-	percent := uint64(usualPercent) * leastGarbage / live / step * step
+	percent := uint64(usualPercent) * someGarbage / live / step * step
 	return int(min(max(percent, usualPercent), mostPercent))
 }
 

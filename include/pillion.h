@@ -239,8 +239,8 @@ typedef struct pillion_config {
 
     /* As GOGC: percentage of heap growth between collections; negative turns
      * the collector off. 0 is GOGC of the environment, or without one 100 as
-     * ever, but up to 200 for a heap in which less than 8 MiB live; what the
-     * application sets itself is left alone. */
+     * ever, but up to 200 for a heap in which less than 8 MiB live, until the
+     * application sets another. */
     int32_t             gc_percent;
 
     /* PILLION_CONFIG_ flags. */

@@ -160,10 +160,10 @@ func TestLoader_SaysWhatIsWrong(t *testing.T) {
 		{"cut_after_its_magic", cut(t, 5), "PILLION-3014: "},
 		{"not_there", overflowing(t), "PILLION-3014: "},
 	} {
+		if c.name == runtime.GOARCH {
+			continue
+		}
 		t.Run(c.name, func(t *testing.T) {
-			if c.name == runtime.GOARCH {
-				t.Skip("it is this machine")
-			}
 			out, err := exec.Command(program, c.path, "before_init").CombinedOutput()
 			assert.Error(t, err)
 			assert.Contains(t, string(out), c.says)
